@@ -1,0 +1,196 @@
+"""Who uses Postkasse and where their mail is.
+
+A *User* is known by a mail address; there is no registration and no password of ours: signing in means that the
+person's own mail server accepts them. An *Account* is one mailbox somewhere, with a server for incoming and one for
+outgoing mail; an *Identity* (RFC 8621 §6) is a name and address to write as. Preferences are columns of the user,
+because every page reads them.
+"""
+
+from __future__ import annotations
+
+import hmac
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
+from django.contrib.auth.models import PermissionsMixin
+from django.db import models
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from accounts import secrets
+from accounts.discovery import ServerURL, resolve
+from webmail.protocols import open_store, open_transport
+from webmail.protocols.base import Credentials, MailStore, Server, Transport
+from webmail.protocols.errors import AuthenticationFailed, MailError
+
+# How long a sign-in may be taken at its word because the server accepted the same password: sparing a round trip of
+# connecting, TLS and authentication each time someone comes back.
+TRUST_STORED_PASSWORD = timedelta(hours=1)
+COLOURS = 4
+
+
+class UserManager(BaseUserManager["User"]):
+    def create_user(self, address: str, password: str | None = None, **fields: Any) -> User:
+        user = self.model(address=address.lower(), **fields)
+        user.set_password(password)
+        user.save()
+        return user
+
+    def create_superuser(self, address: str, password: str | None = None, **fields: Any) -> User:
+        """An operator, who signs in to /admin/ with a password of ours."""
+        return self.create_user(address, password, is_staff=True, is_superuser=True, **fields)
+
+
+class User(AbstractBaseUser, PermissionsMixin):
+    address = models.EmailField(unique=True, max_length=254)
+    is_active = models.BooleanField(default=True)
+    is_staff = models.BooleanField(default=False)
+    date_joined = models.DateTimeField(default=timezone.now)
+
+    language = models.CharField(max_length=10, blank=True)
+    theme = models.CharField(max_length=10, default="system")
+    time_zone = models.CharField(max_length=64, blank=True)
+    undo_send = models.PositiveSmallIntegerField(default=10)  # seconds
+    page_size = models.PositiveSmallIntegerField(default=50)
+
+    objects = UserManager()
+    USERNAME_FIELD = "address"
+
+    def __str__(self) -> str:
+        return self.address
+
+
+class AccountQuerySet(models.QuerySet["Account"]):
+    def for_user(self, user: Any) -> AccountQuerySet:
+        return self.filter(user=user)
+
+
+class Account(models.Model):
+    """One mailbox somewhere. ``trouble`` is what keeps it from being synced, in our words; ``trouble_detail`` in the
+    server's. ``needs_user`` stops the program from trying again until the person has done something."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="accounts")
+    address = models.EmailField(max_length=254)
+    name = models.CharField(max_length=80, blank=True)
+    position = models.PositiveSmallIntegerField(default=1)
+    username = models.CharField(max_length=254)
+    incoming = models.CharField(max_length=300)
+    outgoing = models.CharField(max_length=300, blank=True)
+    credentials = models.TextField()
+    verified_at = models.DateTimeField(null=True)
+    synced_at = models.DateTimeField(null=True)
+    sync_due_at = models.DateTimeField(default=timezone.now, db_index=True)
+    sync_lease = models.DateTimeField(null=True)
+    sync_holder = models.CharField(max_length=120, blank=True)
+    sync_done = models.PositiveIntegerField(default=0)
+    sync_total = models.PositiveIntegerField(default=0)
+    failures = models.PositiveSmallIntegerField(default=0)
+    needs_user = models.BooleanField(default=False)
+    trouble = models.TextField(blank=True)
+    trouble_detail = models.TextField(blank=True)
+    files_sent = models.BooleanField(default=False)  # the provider files sent mail by itself
+
+    objects = AccountQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["position", "id"]
+        constraints = [models.UniqueConstraint(fields=["user", "address"], name="one_account_per_address")]
+
+    def __str__(self) -> str:
+        return self.address
+
+    @property
+    def label(self) -> str:
+        return self.name or self.address
+
+    @property
+    def colour(self) -> int:
+        return (self.position - 1) % COLOURS + 1
+
+    @property
+    def downloads(self) -> bool:
+        """POP3: mail is fetched into our own store; folders and flags are ours alone."""
+        return self.incoming.startswith("pop3")
+
+    # --- credentials -------------------------------------------------------------------------------------------
+
+    def remember(self, password: str) -> None:
+        hosts = tuple(ServerURL.parse(url).host for url in (self.incoming, self.outgoing) if url)
+        self.credentials = secrets.seal(secrets.Secret(password, hosts), settings.CREDENTIAL_KEYS)
+        self.verified_at = timezone.now()
+        self.needs_user, self.trouble, self.trouble_detail, self.failures = False, "", "", 0
+
+    def knows(self, password: str) -> bool:
+        """True if this is the stored password, compared in constant time."""
+        try:
+            stored = secrets.unseal(self.credentials, settings.CREDENTIAL_KEYS)
+        except secrets.Unreadable:
+            return False
+        return hmac.compare_digest(stored.text.encode(), password.encode())
+
+    def vouches_for(self, password: str, now: datetime) -> bool:
+        """True if the server accepted this very password so recently that asking again can wait for the next sync."""
+        fresh = self.verified_at is not None and now - self.verified_at < TRUST_STORED_PASSWORD
+        return fresh and not self.needs_user and self.knows(password)
+
+    def _credentials_for(self, host: str) -> Credentials:
+        try:
+            secret = secrets.unseal(self.credentials, settings.CREDENTIAL_KEYS)
+        except secrets.Unreadable as error:
+            raise AuthenticationFailed(str(_("The stored password cannot be read any more."))) from error
+        if not secret.allowed_at(host):
+            raise AuthenticationFailed(str(_("The stored password belongs to another server.")))
+        return Credentials(self.username, secret.text, secret.oauth)
+
+    # --- connections ------------------------------------------------------------------------------------------
+
+    def open_store(self) -> MailStore:
+        """A new authenticated connection to the incoming server. Raises MailError."""
+        server = self._server(self.incoming)
+        return open_store(server, self._credentials_for(server.host))
+
+    def open_transport(self) -> Transport:
+        """A new authenticated connection to the submission server. Raises MailError."""
+        server = self._server(self.outgoing)
+        return open_transport(server, self._credentials_for(server.host), settings.EHLO_NAME)
+
+    def _server(self, url: str) -> Server:
+        return resolve(ServerURL.parse(url))
+
+    def report(self, error: MailError, what: str) -> None:
+        """Remember a failure for the person to see; one that only they can mend stops further tries."""
+        self.failures = min(self.failures + 1, 30)
+        self.needs_user = error.needs_user
+        self.trouble, self.trouble_detail = what, error.detail
+        self.save(update_fields=["failures", "needs_user", "trouble", "trouble_detail"])
+
+    def report_well(self) -> None:
+        if self.failures or self.trouble or self.needs_user:
+            self.failures, self.needs_user, self.trouble, self.trouble_detail = 0, False, "", ""
+            self.save(update_fields=["failures", "needs_user", "trouble", "trouble_detail"])
+
+
+class IdentityQuerySet(models.QuerySet["Identity"]):
+    def for_user(self, user: Any) -> IdentityQuerySet:
+        return self.filter(account__user=user)
+
+
+class Identity(models.Model):
+    """A name and address to write as, with the signature that goes below (RFC 8621 §6)."""
+
+    account = models.ForeignKey(Account, models.CASCADE, related_name="identities")
+    name = models.CharField(_("name"), max_length=120, blank=True)
+    address = models.EmailField(_("address"), max_length=254)
+    signature = models.TextField(_("signature"), blank=True, max_length=5000)
+    is_default = models.BooleanField(default=False)
+
+    objects = IdentityQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["account__position", "-is_default", "id"]
+        verbose_name_plural = "identities"
+
+    def __str__(self) -> str:
+        return f"{self.name} <{self.address}>" if self.name else self.address

@@ -1,0 +1,7 @@
+/* Comfort on top of pages that work without it. Each module does one thing and keeps no state of mail. */
+import "./frames.js";
+import "./keys.js";
+import "./selection.js";
+import "./reading.js";
+import "./live.js";
+if (document.getElementById("composer")) import("./composer.js");

@@ -1,0 +1,104 @@
+"""One runner per account, across processes and machines: a lease in the account's row, renewed while it works.
+
+A holder that died on this machine is seen at once (its process is gone); one on another machine when its lease ends.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+
+from django.db.models import Q
+from django.utils import timezone
+
+from accounts.models import Account
+
+LEASE = timedelta(minutes=3)
+_HOST = socket.gethostname()
+
+
+def _boot_id() -> str:
+    """Differs after each start of the machine, so that a process number is not mistaken for one of before."""
+    try:
+        with open("/proc/sys/kernel/random/boot_id") as file:
+            return file.read(8)
+    except OSError:
+        return "-"
+
+
+def _started(pid: int) -> str:
+    """When the process began, in clock ticks since boot: tells a reused process number from the one we knew."""
+    try:
+        with open(f"/proc/{pid}/stat") as file:
+            return file.read().rpartition(")")[2].split()[19]
+    except (OSError, IndexError):
+        return "-"
+
+
+def this_process() -> str:
+    """Names this process: host, boot, number, when it started."""
+    return f"{_HOST}:{_boot_id()}:{os.getpid()}:{_started(os.getpid())}"
+
+
+def has_died(process: str) -> bool:
+    """True only if ``process`` certainly runs no more: it was on this machine and is gone."""
+    try:
+        host, boot, pid, started = process.split(":")[:4]
+    except ValueError:
+        return False
+    if host != _HOST:
+        return False
+    if boot != _boot_id():
+        return True
+    try:
+        os.kill(int(pid), 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return _started(int(pid)) != started
+
+
+class Lost(Exception):
+    """Another runner took the account over."""
+
+
+class Lease:
+    def __init__(self, account_id: int) -> None:
+        self.account_id = account_id
+        self.name = f"{this_process()}:{uuid.uuid4().hex[:8]}"
+
+    def take(self) -> bool:
+        now = timezone.now()
+        free = Q(sync_holder="") | Q(sync_lease__lt=now) | Q(sync_lease__isnull=True)
+        holder = Account.objects.filter(pk=self.account_id).values_list("sync_holder", flat=True).first()
+        if holder and has_died(holder):
+            free |= Q(sync_holder=holder)
+        mine = Account.objects.filter(free, pk=self.account_id)
+        return bool(mine.update(sync_holder=self.name, sync_lease=now + LEASE))
+
+    def renew(self) -> None:
+        """Raises Lost."""
+        mine = Account.objects.filter(pk=self.account_id, sync_holder=self.name)
+        if not mine.update(sync_lease=timezone.now() + LEASE):
+            raise Lost
+
+    def release(self) -> None:
+        Account.objects.filter(pk=self.account_id, sync_holder=self.name).update(sync_holder="", sync_lease=None)
+
+
+@contextmanager
+def lease(account: Account) -> Iterator[Lease | None]:
+    """The lease for the length of the block, or None if somebody else holds it."""
+    held = Lease(account.pk)
+    if not held.take():
+        yield None
+        return
+    try:
+        yield held
+    finally:
+        held.release()

@@ -1,0 +1,411 @@
+"""The local cache of mail, what the person did to it, and what waits to be sent.
+
+*Seen* and *remote* are kept apart. ``Message.mailbox`` and the keyword columns are what the person sees;
+``remote_mailbox``, ``uid`` and ``synced_keywords`` are what the server last said. They differ exactly while an operation
+is under way, so sync compares with the remote half and never undoes what the person did. ``Mailbox.name`` and
+``remote_name`` are split the same way. A message that is gone for the person but not yet for the server has no mailbox.
+
+Lists are keyset-paginated over (received_at, id); counts are kept, not counted.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable
+from typing import Any
+
+from django.conf import settings
+from django.core.files.storage import default_storage
+from django.db import models
+from django.db.models import F, Q
+from django.db.models.functions import Greatest
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from accounts.models import Account, Identity
+from webmail.mime import Address, BodyPart
+
+KEYWORD_COLUMNS = {
+    "$seen": "seen",
+    "$flagged": "flagged",
+    "$answered": "answered",
+    "$draft": "draft",
+    "$forwarded": "forwarded",
+}
+ROLE_ORDER = ("inbox", "drafts", "sent", "archive", "junk", "trash")
+ROLE_NAMES = {
+    "inbox": _("Inbox"),
+    "drafts": _("Drafts"),
+    "sent": _("Sent"),
+    "archive": _("Archive"),
+    "junk": _("Junk"),
+    "trash": _("Trash"),
+}
+# Larger than any real mailbox name (RFC 9051 sets no limit; servers stop near 255 octets).
+NAME_LENGTH = 500
+
+
+class MailboxQuerySet(models.QuerySet["Mailbox"]):
+    def for_user(self, user: Any) -> MailboxQuerySet:
+        return self.filter(account__user=user, hidden=False)
+
+    def shown(self) -> MailboxQuerySet:
+        return self.filter(hidden=False)
+
+
+class Mailbox(models.Model):
+    """A folder. ``state`` is the sync token of the seam; ``missing_since`` makes a vanished one wait for a second look."""
+
+    account = models.ForeignKey(Account, models.CASCADE, related_name="mailboxes")
+    name = models.CharField(max_length=NAME_LENGTH)
+    remote_name = models.CharField(max_length=NAME_LENGTH, null=True)  # null: not on any server (yet, or local)
+    delimiter = models.CharField(max_length=2, default="/", blank=True)
+    role = models.CharField(max_length=10, blank=True)
+    selectable = models.BooleanField(default=True)
+    subscribed = models.BooleanField(default=True)
+    hidden = models.BooleanField(default=False)
+    total = models.PositiveIntegerField(default=0)
+    unread = models.PositiveIntegerField(default=0)
+    state = models.TextField(blank=True)
+    complete = models.BooleanField(default=False)  # back-fill done
+    missing_since = models.DateTimeField(null=True)
+    emptied_since = models.DateTimeField(null=True)  # the server listed nothing; not believed at once
+    synced_at = models.DateTimeField(null=True)
+
+    objects = MailboxQuerySet.as_manager()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["account", "remote_name"], name="one_row_per_remote_mailbox"),
+        ]
+        indexes = [models.Index(fields=["account", "role"])]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def path(self) -> list[str]:
+        return self.name.split(self.delimiter) if self.delimiter else [self.name]
+
+    @property
+    def title(self) -> str:
+        """What the page calls it: our word for a role, else the last piece of its name."""
+        return str(ROLE_NAMES[self.role]) if self.role else self.path[-1]
+
+    @property
+    def protected(self) -> bool:
+        """Folders with a role stay as they are: mail programs everywhere count on them."""
+        return bool(self.role)
+
+    def count(self, total: int = 0, unread: int = 0) -> None:
+        """Add to the kept counts, never below nothing."""
+        if total or unread:
+            Mailbox.objects.filter(pk=self.pk).update(
+                total=Greatest(F("total") + total, 0), unread=Greatest(F("unread") + unread, 0)
+            )
+
+    def recount(self) -> None:
+        """Set the kept counts right by counting; for the background, O(mailbox)."""
+        shown = Message.objects.filter(mailbox=self)
+        Mailbox.objects.filter(pk=self.pk).update(total=shown.count(), unread=shown.filter(seen=False).count())
+
+
+class Thread(models.Model):
+    """A conversation over all folders of an account."""
+
+    account = models.ForeignKey(Account, models.CASCADE, related_name="threads")
+
+
+class ThreadId(models.Model):
+    """Which conversation a message-id belongs to, also for messages never seen but referred to."""
+
+    account = models.ForeignKey(Account, models.CASCADE)
+    message_id = models.CharField(max_length=255)
+    thread = models.ForeignKey(Thread, models.CASCADE, related_name="ids")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["account", "message_id"], name="one_thread_per_message_id")]
+
+
+class MessageQuerySet(models.QuerySet["Message"]):
+    def for_user(self, user: Any) -> MessageQuerySet:
+        return self.filter(account__user=user, mailbox__isnull=False)
+
+    def newest_first(self) -> MessageQuerySet:
+        return self.order_by("-received_at", "-id")
+
+
+def blob_path(message: Message, name: str) -> str:
+    token = uuid.uuid4().hex
+    return f"messages/{message.account_id}/{token[:2]}/{token}.eml"
+
+
+class Message(models.Model):
+    """One message in one mailbox. ``blob`` is the whole of it where we are the ones who keep it (POP3, local folders)."""
+
+    account = models.ForeignKey(Account, models.CASCADE, related_name="messages")
+    mailbox = models.ForeignKey(Mailbox, models.CASCADE, null=True, related_name="messages")
+    remote_mailbox = models.ForeignKey(Mailbox, models.CASCADE, null=True, related_name="remote_messages")
+    uid = models.CharField(max_length=255, blank=True)  # "" while the server has not told the new one
+    thread = models.ForeignKey(Thread, models.SET_NULL, null=True, related_name="messages")
+
+    message_id = models.CharField(max_length=255, blank=True)
+    references = models.JSONField(default=list)
+    subject = models.TextField(blank=True)
+    from_name = models.CharField(max_length=255, blank=True)
+    from_email = models.CharField(max_length=320, blank=True)
+    addresses = models.JSONField(default=dict)  # {"to": [[name, email], …], "cc": …, "bcc": …, "reply_to": …, "from": …}
+    fields = models.JSONField(default=dict)  # the few header fields that pages use: list-id, list-unsubscribe …
+    sent_at = models.DateTimeField(null=True)
+    received_at = models.DateTimeField()
+    size = models.PositiveBigIntegerField(default=0)
+    structure = models.JSONField(null=True)
+    preview = models.CharField(max_length=255, blank=True)
+    has_attachment = models.BooleanField(default=False)
+    blob = models.FileField(upload_to=blob_path, blank=True, max_length=200)
+
+    seen = models.BooleanField(default=False)
+    flagged = models.BooleanField(default=False)
+    answered = models.BooleanField(default=False)
+    forwarded = models.BooleanField(default=False)
+    draft = models.BooleanField(default=False)
+    labels = models.JSONField(default=list)  # keywords beyond the five, sorted
+    synced_keywords = models.TextField(blank=True)  # sorted, separated by spaces
+
+    objects = MessageQuerySet.as_manager()
+
+    class Meta:
+        indexes = [
+            models.Index("mailbox", F("received_at").desc(), F("id").desc(), name="list_all"),
+            models.Index("mailbox", F("received_at").desc(), F("id").desc(), condition=Q(seen=False), name="list_unread"),
+            models.Index("mailbox", F("received_at").desc(), F("id").desc(), condition=Q(flagged=True), name="list_flagged"),
+            models.Index("mailbox", F("received_at").desc(), F("id").desc(), condition=Q(has_attachment=True), name="list_files"),
+            models.Index("account", F("received_at").desc(), F("id").desc(), condition=Q(flagged=True), name="account_flagged"),
+            models.Index("account", F("received_at").desc(), F("id").desc(), condition=Q(seen=False), name="account_unread"),
+            models.Index(fields=["account", "message_id"]),
+        ]  # fmt: skip
+        constraints = [
+            models.UniqueConstraint(fields=["remote_mailbox", "uid"], condition=~Q(uid=""), name="one_row_per_remote_message")
+        ]
+
+    def __str__(self) -> str:
+        return self.subject or str(_("(no subject)"))
+
+    @property
+    def keywords(self) -> frozenset[str]:
+        """What the person sees, in the JMAP form."""
+        return frozenset([k for k, column in KEYWORD_COLUMNS.items() if getattr(self, column)] + self.labels)
+
+    def show_keywords(self, keywords: Iterable[str]) -> None:
+        """Set the columns from a keyword set; the caller saves."""
+        keywords = set(keywords)
+        for keyword, column in KEYWORD_COLUMNS.items():
+            setattr(self, column, keyword in keywords)
+        self.labels = sorted(keywords - KEYWORD_COLUMNS.keys())
+
+    def people(self, field: str) -> list[Address]:
+        return [Address(name, email) for name, email in self.addresses.get(field, [])]
+
+    @property
+    def sender(self) -> Address:
+        return Address(self.from_name, self.from_email)
+
+    @property
+    def body_part(self) -> BodyPart | None:
+        return BodyPart.from_json(self.structure) if self.structure else None
+
+
+KEYWORD_FIELDS = [*KEYWORD_COLUMNS.values(), "labels"]
+
+
+class MessageBody(models.Model):
+    """The readable text of a message, sanitised once. ``version`` is that of the sanitiser; an older one is cleaned again."""
+
+    message = models.OneToOneField(Message, models.CASCADE, primary_key=True, related_name="body")
+    text = models.TextField(blank=True)
+    source = models.TextField(blank=True)  # the HTML as sent; empty for plain text
+    html = models.TextField(blank=True)  # cleaned, remote content blocked
+    remote = models.JSONField(default=list)  # URLs that were blocked
+    version = models.PositiveSmallIntegerField(default=0)
+    kept_at = models.DateTimeField(default=timezone.now, db_index=True)
+
+
+class OperationState(models.TextChoices):
+    PENDING = "pending", _("waiting for the server")
+    REPLAYING = "replaying", _("being done on the server")
+    DONE = "done", _("done")
+    FAILED = "failed", _("refused by the server")
+    REVERTED = "reverted", _("undone")
+    CANCELED = "canceled", _("taken back")
+
+
+class OperationQuerySet(models.QuerySet["Operation"]):
+    def for_user(self, user: Any) -> OperationQuerySet:
+        return self.filter(account__user=user)
+
+    def open(self) -> OperationQuerySet:
+        return self.filter(state__in=[OperationState.PENDING, OperationState.REPLAYING])
+
+
+class Operation(models.Model):
+    """Something the person did to their mail, shown at once and replayed on the server in order (see operations.py).
+
+    ``before`` holds what ``revert`` needs; ``batch`` joins the operations of one action over several accounts."""
+
+    account = models.ForeignKey(Account, models.CASCADE, related_name="operations")
+    kind = models.CharField(max_length=30)
+    payload = models.JSONField()
+    before = models.JSONField(default=dict)
+    state = models.CharField(max_length=10, choices=OperationState, default=OperationState.PENDING)
+    batch = models.UUIDField(default=uuid.uuid4, db_index=True)
+    undoes = models.UUIDField(null=True)
+    created_at = models.DateTimeField(default=timezone.now)
+    not_before = models.DateTimeField(default=timezone.now)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    trouble = models.TextField(blank=True)
+    detail = models.TextField(blank=True)
+    told = models.BooleanField(default=True)  # False: failed, and the person has not been told yet
+
+    objects = OperationQuerySet.as_manager()
+
+    class Meta:
+        indexes = [models.Index(fields=["account", "state", "id"])]
+
+
+
+
+class DraftQuerySet(models.QuerySet["Draft"]):
+    def for_user(self, user: Any) -> DraftQuerySet:
+        return self.filter(account__user=user)
+
+    def being_written(self) -> DraftQuerySet:
+        return self.filter(submission__isnull=True)
+
+
+class Draft(models.Model):
+    """A message being written. ``message_id`` is fixed here, so that whatever happens later it is the same message;
+    ``revision`` counts saves, so that an older tab cannot silently overwrite a newer one."""
+
+    account = models.ForeignKey(Account, models.CASCADE, related_name="drafts")
+    identity = models.ForeignKey(Identity, models.SET_NULL, null=True)
+    message_id = models.CharField(max_length=255, blank=True)
+    revision = models.PositiveIntegerField(default=0)
+    to = models.TextField(blank=True)
+    cc = models.TextField(blank=True)
+    bcc = models.TextField(blank=True)
+    subject = models.TextField(blank=True)
+    text = models.TextField(blank=True)
+    in_reply_to = models.CharField(max_length=255, blank=True)
+    references = models.JSONField(default=list)
+    source = models.ForeignKey(Message, models.SET_NULL, null=True, related_name="+")  # answered or forwarded
+    kind = models.CharField(max_length=10, default="new")  # new, reply, forward, draft
+    created_at = models.DateTimeField(default=timezone.now)
+    saved_at = models.DateTimeField(default=timezone.now)
+
+    objects = DraftQuerySet.as_manager()
+
+    class Meta:
+        ordering = ["-saved_at", "-id"]
+
+    def __str__(self) -> str:
+        return self.subject or str(_("(no subject)"))
+
+
+def attachment_path(attachment: DraftAttachment, name: str) -> str:
+    return f"drafts/{attachment.draft.account_id}/{uuid.uuid4().hex}"
+
+
+class DraftAttachment(models.Model):
+    """A file that goes with a draft, bound to its id."""
+
+    draft = models.ForeignKey(Draft, models.CASCADE, related_name="attachments")
+    name = models.CharField(max_length=255)
+    type = models.CharField(max_length=120, default="application/octet-stream")
+    size = models.PositiveBigIntegerField()
+    file = models.FileField(upload_to=attachment_path, max_length=200)
+
+    class Meta:
+        ordering = ["id"]
+
+
+class SubmissionState(models.TextChoices):
+    WAITING = "waiting", _("waiting")
+    CLAIMED = "claimed", _("connecting")
+    SENDING = "sending", _("sending")
+    SENT = "sent", _("sent")
+    REFUSED = "refused", _("refused")
+    UNCERTAIN = "uncertain", _("uncertain")
+    CANCELED = "canceled", _("taken back")
+
+
+class FilingState(models.TextChoices):
+    PENDING = "pending", _("to be filed")
+    FILED = "filed", _("filed in Sent")
+    SKIPPED = "skipped", _("filed by the provider")
+
+
+class SubmissionQuerySet(models.QuerySet["Submission"]):
+    def for_user(self, user: Any) -> SubmissionQuerySet:
+        return self.filter(account__user=user)
+
+
+def submission_path(submission: Submission, name: str) -> str:
+    return f"outbox/{submission.account_id}/{uuid.uuid4().hex}.eml"
+
+
+class Submission(models.Model):
+    """A message on its way out (RFC 8621 §7).
+
+    waiting → claimed (one worker, by a conditional update) → sending (the message is being handed over) → sent.
+    A worker that dies while *claimed* handed nothing over: back to waiting. One that dies while *sending* leaves the
+    submission *uncertain*: the program never sends it again, the person decides. Filing in Sent is a step of its own."""
+
+    account = models.ForeignKey(Account, models.CASCADE, related_name="submissions")
+    draft = models.OneToOneField(Draft, models.SET_NULL, null=True, related_name="submission")
+    message_id = models.CharField(max_length=255)
+    subject = models.TextField(blank=True)
+    sender = models.CharField(max_length=320)
+    recipients = models.JSONField()
+    raw = models.FileField(upload_to=submission_path, max_length=200)  # with Bcc, as it is filed in Sent
+    size = models.PositiveBigIntegerField()
+    state = models.CharField(max_length=10, choices=SubmissionState, default=SubmissionState.WAITING)
+    filing = models.CharField(max_length=10, choices=FilingState, default=FilingState.PENDING)
+    filing_attempts = models.PositiveSmallIntegerField(default=0)
+    created_at = models.DateTimeField(default=timezone.now)
+    not_before = models.DateTimeField(default=timezone.now)
+    claimed_by = models.CharField(max_length=120, blank=True)
+    claimed_until = models.DateTimeField(null=True)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    sent_at = models.DateTimeField(null=True)
+    refused = models.JSONField(default=dict)  # recipient -> the server's reply
+    trouble = models.TextField(blank=True)
+    detail = models.TextField(blank=True)
+    dismissed = models.BooleanField(default=False)  # the person has seen how it ended
+
+    objects = SubmissionQuerySet.as_manager()
+
+    class Meta:
+        indexes = [models.Index(fields=["state", "not_before"]), models.Index(fields=["account", "state"])]
+        ordering = ["-id"]
+
+    @property
+    def needs_person(self) -> bool:
+        return self.state in (SubmissionState.REFUSED, SubmissionState.UNCERTAIN) or (
+            self.state == SubmissionState.SENT and bool(self.refused) and not self.dismissed
+        )
+
+
+def forget_file(name: str) -> None:
+    """Remove a blob that nothing refers to any more."""
+    if name:
+        default_storage.delete(name)
+
+
+class RemotePermission(models.Model):
+    """Senders whose remote pictures are shown without asking; looked up when a message is shown, never kept with it."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE)
+    sender = models.CharField(max_length=320)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["user", "sender"], name="one_permission_per_sender")]

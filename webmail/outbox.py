@@ -1,0 +1,296 @@
+"""The way out: a draft becomes a submission row, a worker hands it to the server once, a copy is filed in Sent.
+
+Sending is the one step that cannot be repeated (see models.Submission for the states). The claim is a conditional
+update; the state *sending* is committed before the first octet of the message leaves, so that a crash tells afterwards
+whether anything may have gone out.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+import tempfile
+from datetime import datetime, timedelta
+from typing import BinaryIO, cast
+
+from django.core.files import File
+from django.db import transaction
+from django.db.models import Q
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from accounts.models import Account, User
+from accounts.troubles import explain
+from webmail import compose, connections, events, operations, sync
+from webmail.leases import has_died, this_process
+from webmail.models import Draft, FilingState, Message, Submission, SubmissionState
+from webmail.protocols.base import Capability, Condition, Envelope, MailStore
+from webmail.protocols.errors import DeliveryUncertain, MailError, RecipientsRefused, Refused, TooLarge
+
+log = logging.getLogger(__name__)
+CLAIM = timedelta(minutes=30)  # after this a claim on another machine counts as dead
+MAX_ATTEMPTS = 15
+MAX_FILING_ATTEMPTS = 20
+WAITS = (30, 60, 120, 300, 900, 1800, 3600)  # seconds between attempts; the last one repeats
+
+
+# --- putting in and taking out ----------------------------------------------------------------------------------
+
+
+@transaction.atomic
+def submit(user: User, draft: Draft) -> Submission:
+    """Put a draft into the outbox, held back for as long as the person may undo. Raises compose.Unsendable."""
+    people = compose.recipients(draft)
+    with tempfile.TemporaryFile() as file:
+        size = compose.write(draft, cast(BinaryIO, file))
+        limit = compose.size_limit(draft.account)
+        if size > limit:
+            raise compose.Unsendable({"files": compose.too_large(draft.subject or _("This message"), limit)})
+        file.seek(0)
+        sender = draft.identity.address if draft.identity else draft.account.address
+        submission = Submission(
+            account=draft.account, draft=draft, message_id=draft.message_id, subject=draft.subject, sender=sender,
+            recipients=list(people.addresses), size=size, not_before=timezone.now() + timedelta(seconds=user.undo_send),
+        )  # fmt: skip
+        if draft.account.files_sent:
+            submission.filing = FilingState.SKIPPED
+        submission.raw.save("message", File(file), save=False)
+    submission.save()
+    transaction.on_commit(lambda: _changed(submission))
+    return submission
+
+
+def _changed(submission: Submission) -> None:
+    events.publish(submission.account.user_id, "outbox", id=submission.pk, state=submission.state)
+
+
+@transaction.atomic
+def cancel(submission: Submission) -> Draft | None:
+    """Take it back to be edited; None if it is too late. The only states to come back from are those in which nothing
+    was handed over, or the server said no."""
+    back = (SubmissionState.WAITING, SubmissionState.REFUSED, SubmissionState.UNCERTAIN)
+    mine = Submission.objects.filter(pk=submission.pk, state__in=back)
+    if not mine.update(state=SubmissionState.CANCELED):
+        return None
+    draft = submission.draft
+    _remove(submission)
+    if draft and submission.state != SubmissionState.WAITING:
+        # Sent anew after an attempt that may have reached someone: a message of its own, as far as receivers can tell.
+        draft.message_id = compose.mime.new_message_id(submission.sender.rpartition("@")[2])
+        draft.save(update_fields=["message_id"])
+    transaction.on_commit(lambda: events.publish(submission.account.user_id, "outbox"))
+    return draft
+
+
+def _remove(submission: Submission) -> None:
+    name = submission.raw.name
+    submission.delete()
+    transaction.on_commit(lambda: submission.raw.storage.delete(name))
+
+
+def retry(submission: Submission) -> bool:
+    """The person asks for another try of what was refused or waits, or, knowing the risk, of what is uncertain."""
+    again = Submission.objects.filter(pk=submission.pk, state__in=[SubmissionState.WAITING, SubmissionState.REFUSED, SubmissionState.UNCERTAIN])
+    return bool(again.update(state=SubmissionState.WAITING, not_before=timezone.now(), attempts=0, trouble="", detail=""))
+
+
+def settle_as_sent(submission: Submission) -> bool:
+    """The person knows that an uncertain one arrived: file it and let go."""
+    uncertain = Submission.objects.filter(pk=submission.pk, state=SubmissionState.UNCERTAIN)
+    return bool(uncertain.update(state=SubmissionState.SENT, sent_at=timezone.now(), trouble="", detail="", dismissed=True))
+
+
+def dismiss(submission: Submission) -> None:
+    """The person has read which recipients were refused; the rest was delivered."""
+    Submission.objects.filter(pk=submission.pk).update(dismissed=True)
+    _let_go(submission)
+
+
+# --- sending ----------------------------------------------------------------------------------------------------
+
+
+def due() -> list[int]:
+    waiting = Submission.objects.filter(state=SubmissionState.WAITING, not_before__lte=timezone.now(), account__needs_user=False)
+    filing = Submission.objects.filter(state=SubmissionState.SENT, filing=FilingState.PENDING, not_before__lte=timezone.now(), filing_attempts__lt=MAX_FILING_ATTEMPTS)
+    return [*waiting.order_by("id").values_list("pk", flat=True)[:100], *filing.values_list("pk", flat=True)[:100]]
+
+
+def next_due() -> datetime | None:
+    """When the earliest waiting submission may go."""
+    return Submission.objects.filter(state=SubmissionState.WAITING).order_by("not_before").values_list("not_before", flat=True).first()
+
+
+def recover() -> None:
+    """Look after submissions whose worker is gone: untouched ones wait again, one being handed over is uncertain."""
+    for submission in Submission.objects.filter(state__in=[SubmissionState.CLAIMED, SubmissionState.SENDING]).select_related("account"):
+        expired = submission.claimed_until is not None and submission.claimed_until < timezone.now()
+        if not expired and not has_died(submission.claimed_by):
+            continue
+        same = Submission.objects.filter(pk=submission.pk, state=submission.state, claimed_by=submission.claimed_by)
+        if submission.state == SubmissionState.CLAIMED:
+            same.update(state=SubmissionState.WAITING, claimed_by="", claimed_until=None)
+        else:
+            trouble = explain(DeliveryUncertain(), submission.account.label)
+            same.update(state=SubmissionState.UNCERTAIN, trouble=trouble.what, detail="")
+        _changed(submission)
+
+
+def process(submission_id: int) -> None:
+    """Send it if it waits, then file it if it is sent. Safe to call any number of times, from anywhere."""
+    submission = Submission.objects.select_related("account", "draft").filter(pk=submission_id).first()
+    if submission is None:
+        return
+    if submission.state == SubmissionState.WAITING and _claim(submission):
+        _send(submission)
+        submission.refresh_from_db()
+        _changed(submission)
+    if submission.state == SubmissionState.SENT:
+        _file(submission)
+
+
+def _claim(submission: Submission) -> bool:
+    now = timezone.now()
+    free = Submission.objects.filter(pk=submission.pk, state=SubmissionState.WAITING, not_before__lte=now)
+    submission.attempts += 1
+    return bool(
+        free.update(
+            state=SubmissionState.CLAIMED, claimed_by=this_process(), claimed_until=now + CLAIM, attempts=submission.attempts
+        )
+    )
+
+
+def _send(submission: Submission) -> None:
+    mine = Submission.objects.filter(pk=submission.pk, claimed_by=this_process())
+    account = submission.account
+    host = account.outgoing.partition("://")[2].rpartition(":")[0] or account.label
+    try:
+        if not account.outgoing:
+            raise Refused(_("No server for outgoing mail is set up for this account."))
+        with account.open_transport() as transport, _without_bcc(submission) as message:
+            if transport.max_size and submission.size > transport.max_size:
+                raise TooLarge(_("%(host)s takes at most %(limit)d octets.") % {"host": host, "limit": transport.max_size})
+            mine.update(state=SubmissionState.SENDING)
+            envelope = Envelope(submission.sender, tuple(submission.recipients), submission.message_id)
+            submitted = transport.submit(envelope, message)
+    except MailError as error:
+        _not_sent(submission, error, host)
+        return
+    mine.update(state=SubmissionState.SENT, sent_at=timezone.now(), refused=dict(submitted.refused), trouble="", detail=submitted.reply[:500])
+    _mark_source(submission)
+
+
+def _not_sent(submission: Submission, error: MailError, host: str) -> None:
+    trouble = explain(error, host)
+    changes = {"trouble": trouble.what + " " + trouble.advice, "detail": trouble.detail, "claimed_by": "", "claimed_until": None}
+    if isinstance(error, DeliveryUncertain):
+        changes["state"] = SubmissionState.UNCERTAIN
+    elif error.retryable and submission.attempts < MAX_ATTEMPTS:
+        wait = WAITS[min(submission.attempts, len(WAITS)) - 1]
+        changes |= {"state": SubmissionState.WAITING, "not_before": timezone.now() + timedelta(seconds=wait)}
+    else:
+        changes["state"] = SubmissionState.REFUSED
+    if isinstance(error, RecipientsRefused):
+        changes["refused"] = dict(error.refused)
+    Submission.objects.filter(pk=submission.pk).update(**changes)
+    log.info("submission %s: %s (%s)", submission.pk, type(error).__name__, error.detail[:200])
+
+
+def _without_bcc(submission: Submission) -> BinaryIO:
+    """The message as recipients get it: the Bcc field belongs to the sender's copy alone (RFC 5322 §3.6.3)."""
+    out = tempfile.TemporaryFile()
+    with submission.raw.open("rb") as raw:
+        header = sync.read_header(cast(BinaryIO, raw))
+        raw.seek(len(header))
+        out.write(_drop_field(header, b"bcc"))
+        while chunk := raw.read(256 * 1024):
+            out.write(chunk)
+    out.seek(0, io.SEEK_SET)
+    return cast(BinaryIO, out)
+
+
+def _drop_field(header: bytes, name: bytes) -> bytes:
+    kept, dropping = [], False
+    for line in header.splitlines(keepends=True):
+        if line[:1] not in (b" ", b"\t"):
+            dropping = line.lower().startswith(name + b":")
+        if not dropping:
+            kept.append(line)
+    return b"".join(kept)
+
+
+def _mark_source(submission: Submission) -> None:
+    """The message that was answered or forwarded shows it; a draft of the server's that was sent is gone."""
+    draft = submission.draft
+    source = draft.source if draft else None
+    if draft is None or source is None or source.mailbox_id is None:
+        return
+    user = submission.account.user
+    if draft.kind == "reply":
+        operations.change_keywords(user, [source.pk], add=["$answered"])
+    elif draft.kind == "forward":
+        operations.change_keywords(user, [source.pk], add=["$forwarded"])
+    elif draft.kind == "draft" and source.draft:
+        operations.destroy(user, [source.pk])
+
+
+# --- filing -----------------------------------------------------------------------------------------------------
+
+
+def _file(submission: Submission) -> None:
+    """Put a copy into Sent; retried by itself, because a copy too many can be seen and a copy too few cannot."""
+    account = submission.account
+    if submission.filing == FilingState.PENDING:
+        try:
+            _append(account, submission)
+        except MailError as error:
+            wait = WAITS[min(submission.filing_attempts, len(WAITS) - 1)]
+            Submission.objects.filter(pk=submission.pk).update(
+                filing_attempts=submission.filing_attempts + 1, not_before=timezone.now() + timedelta(seconds=wait),
+                detail=error.detail[:500],
+            )  # fmt: skip
+            log.info("submission %s not filed: %s", submission.pk, error)
+            return
+        Submission.objects.filter(pk=submission.pk).update(filing=FilingState.FILED)
+    submission.refresh_from_db()
+    _changed(submission)
+    if not submission.needs_person:
+        _let_go(submission)
+
+
+def _append(account: Account, submission: Submission) -> None:
+    sent = operations.mailbox_for_role(account, "sent")
+    with submission.raw.open("rb") as raw:
+        if account.downloads:
+            if not Message.objects.filter(mailbox=sent, message_id=submission.message_id).exists():
+                sync.keep(account, sent, cast(BinaryIO, raw), keywords=["$seen"])
+            return
+        with connections.store_of(account) as store:
+            if sent.remote_name is None:
+                operations.replay_due(account, store)
+                sent.refresh_from_db()
+            name = sent.remote_name or sent.name
+            if submission.filing_attempts == 0 and submission.attempts <= 1 or not _filed_already(store, name, submission.message_id):
+                store.append(name, cast(BinaryIO, raw), ["$seen"], submission.sent_at)
+
+
+def _filed_already(store: MailStore, name: str, message_id: str) -> bool:
+    return Capability.SEARCH in store.capabilities and bool(store.search(name, Condition(message_id=message_id)))
+
+
+@transaction.atomic
+def _let_go(submission: Submission) -> None:
+    """Sent, filed and seen: the copy in Sent is the record now."""
+    done = Submission.objects.filter(pk=submission.pk, state=SubmissionState.SENT).exclude(filing=FilingState.PENDING)
+    if not done.exists():
+        return
+    draft = submission.draft
+    _remove(submission)
+    if draft:
+        compose.discard(draft)
+
+
+def attention(user: User) -> tuple[int, int]:
+    """How many are in the outbox, and how many of those need the person."""
+    open_ = Submission.objects.for_user(user).exclude(state__in=[SubmissionState.CANCELED])
+    needy = open_.filter(Q(state__in=[SubmissionState.REFUSED, SubmissionState.UNCERTAIN]) | (Q(state=SubmissionState.SENT) & ~Q(refused={}) & Q(dismissed=False)))
+    return open_.count(), needy.count()

@@ -1,0 +1,392 @@
+"""SMTP submission (RFC 6409, RFC 5321) as base.Transport, on smtplib (its only user).
+
+smtplib speaks the commands; the socket, TLS, SASL and every bound are ours, and so is DATA: smtplib's would read the
+whole message into memory and cannot tell whether the final dot went out.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import smtplib
+import socket
+from collections.abc import Iterator
+from types import TracebackType
+from typing import BinaryIO, Self
+
+from webmail.protocols.base import Credentials, Envelope, Security, Server, Submitted
+from webmail.protocols.errors import (
+    AuthenticationFailed,
+    DeliveryUncertain,
+    InsecureConnection,
+    MailError,
+    OverQuota,
+    ProtocolError,
+    RecipientsRefused,
+    Refused,
+    TooLarge,
+    Unavailable,
+    Unreachable,
+)
+from webmail.protocols.network import (
+    BLOCK,
+    Reader,
+    abandon,
+    b64,
+    clean_argument,
+    clean_detail,
+    connect,
+    network_error,
+    nothing_injected,
+    sasl_choice,
+    sasl_initial,
+    secure,
+)
+
+LINE_LIMIT = 8 * 1024  # octets of one reply line; RFC 5321 §4.5.3.1.5 says 512, servers do not all listen
+LINES_LIMIT = 200  # lines of one reply
+INITIAL_LIMIT = 480  # octets of an initial response in the AUTH command, RFC 4954 §4 with RFC 5321 §4.5.3.1.4
+PIPELINE_LIMIT = 50  # RCPT commands sent ahead of their replies, so that neither side's buffer fills up
+
+_ENHANCED = re.compile(r"\s*([245]\.\d{1,3}\.\d{1,3})\b")
+_BARE = re.compile(rb"\r\n|\r|\n")
+
+
+class _SMTP(smtplib.SMTP):
+    """smtplib on our socket and with bounded replies."""
+
+    def __init__(self, server: Server, local_name: str) -> None:
+        self._server = server
+        super().__init__(local_hostname=local_name, timeout=server.timeout)
+
+    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
+        return connect(self._server)
+
+    def getreply(self) -> tuple[int, bytes]:
+        if self.file is None:
+            self.file = Reader(self.sock, LINE_LIMIT, LINES_LIMIT)
+        self.file.restart()
+        return super().getreply()
+
+    def encrypt(self) -> None:
+        """STARTTLS (RFC 3207 §4), demanded."""
+        if not self.has_extn("starttls"):
+            raise InsecureConnection("the server does not offer STARTTLS", "TLS")
+        code, reply = self.docmd("STARTTLS")
+        if code != 220:
+            raise InsecureConnection(clean_detail(reply), str(code))
+        nothing_injected(self.file.buffered())
+        self.sock = secure(self.sock, self._server)
+        # RFC 3207 §4.2: forget everything that was heard in the clear.
+        self.file = self.ehlo_resp = self.helo_resp = None
+        self.esmtp_features = {}
+        self.does_esmtp = False
+
+
+class SMTPTransport:
+    """One submission connection; ``credentials`` None submits without signing in."""
+
+    def __init__(self, server: Server, credentials: Credentials | None, local_name: str = "localhost") -> None:
+        self._server = server
+        self._smtp = _SMTP(server, clean_argument(local_name))
+        try:
+            with smtp_errors():
+                code, reply = self._smtp.connect(server.host, server.port)
+                if code != 220:
+                    raise reply_error(code, reply)
+                self._greet()
+                if server.security is Security.STARTTLS:
+                    self._smtp.encrypt()
+                    self._greet()
+                if credentials:
+                    self._authenticate(credentials)
+        except BaseException:
+            self._abandon()
+            raise
+        size = self._smtp.esmtp_features.get("size", "").strip()
+        self.max_size = int(size) if size.isascii() and size.isdigit() and int(size[:18]) else None  # RFC 1870 §4
+
+    def _greet(self) -> None:  # RFC 5321 §4.1.1.1
+        code, reply = self._smtp.ehlo()
+        if not 200 <= code <= 299:
+            code, reply = self._smtp.helo()
+        if not 200 <= code <= 299:
+            raise reply_error(code, reply)
+
+    # --- signing in, RFC 4954 ---
+
+    def _authenticate(self, credentials: Credentials) -> None:
+        offered = frozenset(self._smtp.esmtp_features.get("auth", "").upper().split())
+        mechanism = sasl_choice(offered, credentials)
+        if not mechanism:
+            raise AuthenticationFailed("the server offers no sign-in that we know on this connection", "AUTH")
+        if mechanism == "LOGIN":
+            answers = [clean_argument(credentials.user).encode(), clean_argument(credentials.secret).encode()]
+        else:
+            answers = [sasl_initial(mechanism, credentials, self._server)]
+        words = [b64(answer).decode() for answer in answers]
+        if mechanism != "LOGIN" and len(words[0]) <= INITIAL_LIMIT:
+            code, reply = self._smtp.docmd("AUTH", f"{mechanism} {words.pop(0)}")
+        else:
+            code, reply = self._smtp.docmd("AUTH", mechanism)
+        report = b""
+        while code == 334:
+            if not words:  # OAuth's error report, which wants an answer before the refusal comes (RFC 7628 §3.2.3)
+                report, words = reply, ["AQ==" if mechanism == "OAUTHBEARER" else ""]
+                if mechanism in ("PLAIN", "LOGIN"):
+                    raise ProtocolError("the server asks on after the sign-in")
+            code, reply = self._smtp.docmd(words.pop(0))
+            if report and code == 334:
+                raise ProtocolError("the server asks on after the sign-in")
+        if code != 235:
+            error = reply_error(code, reply)
+            raise error if error.retryable else AuthenticationFailed(error.detail, error.code)
+
+    # --- submitting ---
+
+    def submit(self, envelope: Envelope, raw: BinaryIO) -> Submitted:
+        sender, recipients = self._addresses(envelope)
+        size, eight_bit = _measure(raw)
+        if self.max_size and size > self.max_size:
+            raise TooLarge(f"the message has {size} octets, the server takes {self.max_size}", "SIZE")
+        if self._smtp.sock is None:
+            raise Unreachable("the connection was lost earlier")
+        unicode_needed = not all(map(str.isascii, (sender, *recipients)))
+        try:
+            with smtp_errors():
+                refused = self._envelope(self._mail_from(sender, size, eight_bit, unicode_needed), recipients)
+                self._begin_data()
+                self._send_body(raw)
+            reply = self._finish_data()
+        except BaseException as error:
+            if not isinstance(error, MailError) or error.connection_lost:
+                self._abandon()
+            else:
+                self._reset()
+            raise
+        return Submitted(refused, reply)
+
+    def _addresses(self, envelope: Envelope) -> tuple[str, list[str]]:
+        if not envelope.recipients:
+            raise Refused("there is no recipient")
+        unicode_offered = self._smtp.has_extn("smtputf8")
+        return (
+            _address(envelope.sender, unicode_offered),
+            [_address(recipient, unicode_offered) for recipient in envelope.recipients],
+        )
+
+    def _mail_from(self, sender: str, size: int, eight_bit: bool, unicode_needed: bool) -> str:  # RFC 5321 §4.1.1.2
+        words = [f"MAIL FROM:<{sender}>"]
+        if self._smtp.has_extn("size"):
+            words.append(f"SIZE={size}")  # RFC 1870 §5
+        if eight_bit and self._smtp.has_extn("8bitmime"):
+            words.append("BODY=8BITMIME")  # RFC 6152 §3
+        if unicode_needed:
+            words.append("SMTPUTF8")  # RFC 6531 §3.4
+        return " ".join(words)
+
+    def _envelope(self, mail_from: str, recipients: list[str]) -> dict[str, str]:
+        """MAIL and RCPT; the replies of refused recipients by address. Raises if nobody was accepted."""
+        pipelining = self._smtp.has_extn("pipelining")  # RFC 2920
+        replies: dict[str, tuple[int, bytes]] = {}
+        if not pipelining:
+            self._command(mail_from)
+            self._expect(self._smtp.getreply())
+        for start in range(0, len(recipients), PIPELINE_LIMIT):
+            batch = recipients[start : start + PIPELINE_LIMIT]
+            commands = [f"RCPT TO:<{recipient}>" for recipient in batch]
+            if pipelining:
+                first = [mail_from] if start == 0 else []
+                self._command("\r\n".join(first + commands))
+                answers = [self._smtp.getreply() for _ in first + commands]
+                if first:
+                    self._expect(answers.pop(0))
+            else:
+                answers = [self._asked(command) for command in commands]
+            replies.update(zip(batch, answers, strict=True))
+        refused = {address: reply for address, reply in replies.items() if not 200 <= reply[0] <= 299}
+        closing = next((reply for reply in refused.values() if reply[0] == 421), None)
+        if closing:
+            raise reply_error(*closing)
+        texts = {address: f"{code} {clean_detail(words)}" for address, (code, words) in refused.items()}
+        if len(refused) == len(replies):
+            if all(400 <= code <= 499 for code, _ in refused.values()):
+                raise reply_error(*next(iter(refused.values())))
+            raise RecipientsRefused(texts, code=_codes(*next(iter(refused.values()))))
+        return texts
+
+    def _asked(self, command: str) -> tuple[int, bytes]:
+        self._command(command)
+        return self._smtp.getreply()
+
+    def _command(self, line: str) -> None:
+        self._smtp.send(f"{line}\r\n".encode())
+
+    @staticmethod
+    def _expect(reply: tuple[int, bytes]) -> None:
+        if not 200 <= reply[0] <= 299:
+            raise reply_error(*reply)
+
+    def _begin_data(self) -> None:
+        code, reply = self._smtp.docmd("DATA")  # RFC 5321 §4.1.1.4
+        if code != 354:
+            raise reply_error(code, reply)
+
+    def _send_body(self, raw: BinaryIO) -> None:
+        """Everything but the final dot. Until that is out, nothing has been handed over."""
+        raw.seek(0)
+        for block in _stuffed(raw):
+            self._smtp.sock.sendall(block)
+        # A server that has given up by now has closed or spoken already. Looked at here, that is no uncertainty.
+        try:
+            spoke = self._smtp.file.fill_without_waiting() or bool(self._smtp.file.buffered())
+        except EOFError as error:
+            raise Unreachable("the server closed the connection") from error
+        if spoke:
+            code, reply = self._smtp.getreply()
+            error = reply_error(code, reply)
+            raise Unreachable(error.detail, error.code)
+
+    def _finish_data(self) -> str:
+        """The final dot and the answer to it. Losing the connection from here on leaves it open what happened."""
+        try:
+            with smtp_errors():
+                self._smtp.sock.sendall(b".\r\n")
+                code, reply = self._smtp.getreply()
+        except MailError as error:
+            raise DeliveryUncertain(error.detail, error.code) from error
+        if not 200 <= code <= 299:
+            raise reply_error(code, reply)
+        return f"{code} {clean_detail(reply)}"
+
+    def _reset(self) -> None:
+        """RSET, so that the next message can be tried on this connection."""
+        try:
+            with smtp_errors():
+                code, _ = self._smtp.docmd("RSET")  # RFC 5321 §4.1.1.5
+            if code != 250:
+                self._abandon()
+        except MailError:
+            self._abandon()
+
+    # --- the end ---
+
+    def close(self) -> None:
+        if self._smtp.sock is not None:
+            with contextlib.suppress(OSError, smtplib.SMTPException, MailError):
+                self._smtp.sock.settimeout(5.0)  # politeness has its limits
+                self._smtp.docmd("QUIT")  # RFC 5321 §4.1.1.10
+        self._abandon()
+
+    def _abandon(self) -> None:
+        abandon(self._smtp.sock)
+        self._smtp.sock = None
+        self._smtp.file = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _address(address: str, unicode_offered: bool) -> str:
+    """The address as it goes into the command. Raises Refused, in words fit for the person."""
+    clean_argument(address)
+    if re.search(r"[<>\x00-\x1f\x7f]", address):
+        raise Refused(f"{clean_detail(address)!r} is not an address")
+    local, at, domain = address.rpartition("@")
+    if not at:
+        if address.isascii():
+            return address  # "" is the null sender (RFC 5321 §4.5.5), "postmaster" needs no domain
+        local, domain = address, ""
+    if not local.isascii():
+        if not unicode_offered:  # RFC 6531 §3.2
+            raise Refused(f"this server cannot send to or from {address}: its own part has letters beyond ASCII")
+        return address
+    if domain.isascii():
+        return address
+    try:
+        return f"{local}@{domain.encode('idna').decode('ascii')}"  # RFC 5890: every server can deliver this
+    except UnicodeError as error:
+        raise Refused(f"{domain} is not a domain") from error
+
+
+def _measure(raw: BinaryIO) -> tuple[int, bool]:
+    """Octets, and whether there are any beyond ASCII."""
+    raw.seek(0)
+    eight_bit = False
+    while not eight_bit and (block := raw.read(BLOCK)):
+        eight_bit = not block.isascii()
+    return raw.seek(0, os.SEEK_END), eight_bit
+
+
+def _stuffed(raw: BinaryIO) -> Iterator[bytes]:
+    """The message as DATA takes it (RFC 5321 §4.5.2): leading dots doubled, complete last line, and every line end
+    CRLF: a bare one is what the next server may take for the end of the message (SMTP smuggling)."""
+    carry, line_start = b"", True
+    while block := raw.read(BLOCK):
+        block = carry + block
+        carry = b"\r" if block.endswith(b"\r") else b""  # its LF may be in the next block
+        block = block.removesuffix(b"\r") if carry else block
+        pairs = block.count(b"\r\n")
+        if block.count(b"\r") != pairs or block.count(b"\n") != pairs:
+            block = _BARE.sub(b"\r\n", block)
+        if not block:
+            continue
+        stuffed = block.replace(b"\n.", b"\n..")
+        yield b"." + stuffed if line_start and block.startswith(b".") else stuffed
+        line_start = block.endswith(b"\n")
+    if carry or not line_start:
+        yield b"\r\n"
+
+
+# --- errors -----------------------------------------------------------------------------------------------------------
+
+
+def _codes(code: int, reply: bytes | str) -> str:
+    """The reply code with the enhanced one (RFC 3463) where there is one."""
+    match = _ENHANCED.match(clean_detail(reply))
+    return f"{code} {match.group(1)}" if match else str(code)
+
+
+def reply_error(code: int, reply: bytes | str) -> MailError:
+    """What a negative reply means (RFC 5321 §4.2, RFC 3463 §3)."""
+    detail, codes = clean_detail(reply), _codes(code, reply)
+    enhanced = codes.partition(" ")[2]
+    if code == 421:  # the server closes the connection, RFC 5321 §3.8
+        return Unavailable(detail, codes)
+    if 400 <= code <= 499:
+        return AuthenticationFailed(detail, codes) if code == 432 else Unavailable(detail, codes)
+    if code in (530, 534, 535, 538):  # RFC 4954 §6
+        return AuthenticationFailed(detail, codes)
+    if code == 523 or enhanced in ("5.3.4", "5.2.3"):
+        return TooLarge(detail, codes)
+    if code == 552:  # RFC 1870 §6.1 against RFC 5321 §4.2.3: "exceeded storage allocation"
+        return OverQuota(detail, codes) if enhanced == "5.2.2" else TooLarge(detail, codes)
+    if 500 <= code <= 599:
+        return Refused(detail, codes)
+    return ProtocolError(detail, codes)
+
+
+@contextlib.contextmanager
+def smtp_errors() -> Iterator[None]:
+    """Everything below turns into the MailError tree here, and nowhere else."""
+    try:
+        yield
+    except smtplib.SMTPServerDisconnected as error:
+        cause = error.__context__  # smtplib keeps only the words of what happened
+        if isinstance(cause, OSError):
+            raise network_error(cause) from error
+        raise Unreachable("the server closed the connection") from error
+    except smtplib.SMTPResponseException as error:
+        raise reply_error(error.smtp_code, error.smtp_error) from error
+    except OSError as error:  # SMTPException is one
+        if isinstance(error, smtplib.SMTPException):
+            raise ProtocolError(clean_detail(error)) from error
+        raise network_error(error) from error
+    except EOFError as error:
+        raise Unreachable("the server closed the connection") from error

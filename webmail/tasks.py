@@ -1,0 +1,102 @@
+"""Celery shells: an id in, one verb called. All are idempotent; losing one loses nothing, the sweep nudges again."""
+
+from __future__ import annotations
+
+import logging
+
+from celery import shared_task
+from celery.exceptions import CeleryError
+from django.utils import timezone
+from kombu.exceptions import KombuError
+from redis.exceptions import RedisError
+
+from accounts.models import Account
+from webmail import events, operations, outbox, sync
+from webmail.models import Operation
+from webmail.protocols.errors import MailError
+
+log = logging.getLogger(__name__)
+RETRY_SECONDS = 1.0
+
+
+@shared_task(name="webmail.sync", ignore_result=True)
+def sync_account(account_id: int) -> None:
+    account = Account.objects.filter(pk=account_id).first()
+    if account is None:
+        return
+    try:
+        sync.sync_account(account)
+    except MailError as error:
+        log.info("sync of account %s: %s %s", account_id, type(error).__name__, error.detail[:200])
+    _again_if_due(account)
+
+
+@shared_task(name="webmail.replay", ignore_result=True)
+def replay(account_id: int) -> None:
+    account = Account.objects.filter(pk=account_id).first()
+    if account is None:
+        return
+    try:
+        sync.replay_account(account)
+    except MailError as error:
+        log.info("replay of account %s: %s %s", account_id, type(error).__name__, error.detail[:200])
+        return
+    _again_if_due(account)
+
+
+def _again_if_due(account: Account) -> None:
+    """What was submitted while another runner was finishing would wait for the sweep; look once more instead."""
+    if not Account.objects.filter(pk=account.pk, needs_user=False, failures=0).exists():
+        return
+    if operations.due(account):
+        replay.apply_async([account.pk], countdown=RETRY_SECONDS)
+    else:
+        waiting = Operation.objects.filter(account=account, attempts=0).open().order_by("not_before").first()
+        if waiting:
+            replay.apply_async([account.pk], countdown=max(0.2, (waiting.not_before - timezone.now()).total_seconds()))
+
+
+@shared_task(name="webmail.send", ignore_result=True)
+def send(submission_id: int) -> None:
+    outbox.process(submission_id)
+
+
+@shared_task(name="webmail.sweep", ignore_result=True)
+def sweep() -> None:
+    """The row is the truth: nudge again whatever waits, and look after what a dead worker left."""
+    events.mark_alive("worker", 90)
+    outbox.recover()
+    for submission_id in outbox.due():
+        send.delay(submission_id)
+    waiting = Operation.objects.filter(not_before__lte=timezone.now(), account__needs_user=False).open()
+    for account_id in waiting.order_by().values_list("account_id", flat=True).distinct():
+        replay.delay(account_id)
+
+
+@shared_task(name="webmail.sync_due", ignore_result=True)
+def sync_due() -> None:
+    for account_id in sync.due_accounts(limit=200):
+        sync_account.delay(account_id)
+
+
+def nudge_sync(account_id: int) -> None:
+    _nudge(sync_account, account_id)
+
+
+def nudge_replay(account_id: int) -> None:
+    _nudge(replay, account_id)
+
+
+def nudge_send(submission_id: int, countdown: float = 0) -> None:
+    _nudge(send, submission_id, countdown)
+
+
+def _nudge(task, row_id: int, countdown: float = 0) -> None:  # type: ignore[no-untyped-def]
+    """Without a broker the row waits for the sweep of one that comes back."""
+    try:
+        task.apply_async([row_id], countdown=countdown or None)
+    except (KombuError, CeleryError, RedisError, OSError) as error:
+        log.warning("%s of %s not nudged: %s", task.name, row_id, error)
+
+
+operations.on_submit(nudge_replay)

@@ -1,0 +1,209 @@
+"""The composer: one form that saves, attaches, sends and discards, by buttons that work without script."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from accounts.models import Identity
+from accounts.troubles import Trouble, explain
+from webmail import compose, outbox, tasks
+from webmail.models import Draft, DraftAttachment, Message
+from webmail.protocols.errors import MailError
+from webmail.views import navigation
+from webmail.views.redirection import SeeOther, notice, problem
+
+KINDS = ("reply", "replyall", "forward", "edit")
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@login_required
+def new(request: HttpRequest) -> HttpResponse:
+    """GET shows a draft that is not saved yet; POST saves it and does what the pressed button says."""
+    if not Identity.objects.for_user(request.user).exists():
+        return redirect("accounts:account-creation")
+    try:
+        draft = _begin(request)
+    except MailError as error:
+        trouble = explain(error, _("The server"))
+        draft = compose.new(request.user)
+        return _page(request, draft, trouble=trouble, status=503)
+    if request.method != "POST":
+        return _page(request, draft)
+    return _handle(request, draft, None)
+
+
+def _begin(request: HttpRequest) -> Draft:
+    """A new draft, or one that begins from a message: ``?reply=7``, ``?forward=7`` … Raises MailError."""
+    query = request.GET
+    for kind in KINDS:
+        if query.get(kind, "").isdigit():
+            message = get_object_or_404(Message.objects.for_user(request.user).select_related("account", "mailbox", "remote_mailbox"), pk=int(query[kind]))
+            if kind == "forward":
+                return compose.forward(request.user, message)
+            if kind == "edit":
+                return compose.edit(request.user, message)
+            return compose.reply(request.user, message, everyone=kind == "replyall")
+    fields = {name: query.get(name, "")[:10_000] for name in ("to", "cc", "bcc", "subject")}
+    return compose.new(request.user, text=query.get("body", "")[:100_000], **fields)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+@login_required
+def edit(request: HttpRequest, pk: int) -> HttpResponse:
+    draft = _own(request, pk)
+    if request.method != "POST":
+        return _page(request, draft)
+    revision = request.POST.get("revision", "")
+    return _handle(request, draft, int(revision) if revision.isdigit() else None)
+
+
+def _own(request: HttpRequest, pk: int) -> Draft:
+    drafts = Draft.objects.for_user(request.user).being_written().select_related("account", "identity", "source")
+    return get_object_or_404(drafts, pk=pk)
+
+
+def _handle(request: HttpRequest, draft: Draft, revision: int | None) -> HttpResponse:
+    """Save what was typed first, whatever comes next, so that no button can lose a word."""
+    _fill(request, draft)
+    do = request.POST.get("do", "save")
+    if do == "discard":
+        return _discard(request, draft)
+    try:
+        compose.save(draft, revision)
+    except compose.Conflict as conflict:
+        return _conflict(request, draft, conflict.draft)
+    except MailError as error:  # an attachment to be forwarded could not be fetched: the text is kept
+        return _page(request, draft, trouble=explain(error, draft.account.label), status=503)
+    if request.headers.get("Accept") == "application/json":
+        return JsonResponse(_saved(draft))
+    problems = _attachments(request, draft)
+    if do == "send" and not problems:
+        return _send(request, draft)
+    if problems or do != "save":
+        return _page(request, draft, problems=problems) if problems else SeeOther(reverse("draft", args=[draft.pk]))
+    notice(request, _("Draft saved."))
+    return SeeOther(reverse("draft", args=[draft.pk]))
+
+
+def _fill(request: HttpRequest, draft: Draft) -> None:
+    for field in compose.FIELDS:
+        value = request.POST.get(field, getattr(draft, field))
+        if field == "text":
+            value = value.replace("\r\n", "\n")
+        elif field == "subject":
+            value = " ".join(value.split())
+        setattr(draft, field, value.replace("\x00", ""))
+    identity = request.POST.get("identity", "")
+    chosen = Identity.objects.for_user(request.user).select_related("account").filter(pk=int(identity) if identity.isdigit() else 0).first()
+    if chosen and chosen != draft.identity:
+        old, fresh = compose.signature_block(draft.identity), compose.signature_block(chosen)
+        if old and old in draft.text:
+            draft.text = draft.text.replace(old, fresh, 1)
+        elif fresh and fresh not in draft.text and not old:
+            draft.text += fresh
+        draft.identity, draft.account = chosen, chosen.account
+
+
+def _attachments(request: HttpRequest, draft: Draft) -> dict[str, str]:
+    gone = request.POST.get("do", "").partition("detach-")[2]
+    if gone.isdigit():
+        attachment = DraftAttachment.objects.filter(draft=draft, pk=int(gone)).first()
+        if attachment:
+            compose.detach(attachment)
+    problems: dict[str, str] = {}
+    for upload in request.FILES.getlist("files"):
+        try:
+            compose.attach(draft, upload)
+        except compose.Unsendable as error:
+            problems |= error.problems
+    return problems
+
+
+def _saved(draft: Draft) -> dict[str, Any]:
+    when = date_format(timezone.localtime(draft.saved_at), "H:i")
+    return {"id": draft.pk, "revision": draft.revision, "url": reverse("draft", args=[draft.pk]), "saved": _("Saved %(time)s") % {"time": when}}
+
+
+def _send(request: HttpRequest, draft: Draft) -> HttpResponse:
+    try:
+        submission = outbox.submit(request.user, draft)
+    except compose.Unsendable as error:
+        return _page(request, draft, problems=error.problems, status=422)
+    tasks.nudge_send(submission.pk, countdown=request.user.undo_send)
+    people = ", ".join(submission.recipients[:3]) + (" …" if len(submission.recipients) > 3 else "")
+    request.session["sending"] = submission.pk
+    notice(request, _("Sending to %(people)s.") % {"people": people})
+    return SeeOther(request.POST.get("next") if request.POST.get("next", "").startswith("/messages/") else reverse("inbox"))
+
+
+def _discard(request: HttpRequest, draft: Draft) -> HttpResponse:
+    if draft.pk:
+        compose.discard(draft)
+    notice(request, _("Draft discarded."))
+    return SeeOther(reverse("inbox"))
+
+
+def _conflict(request: HttpRequest, mine: Draft, stored: Draft) -> HttpResponse:
+    """Both versions are kept: what was typed here becomes a draft of its own."""
+    if request.headers.get("Accept") == "application/json":
+        return JsonResponse({"conflict": _("This draft was changed in another window.")}, status=409)
+    mine.pk, mine._state.adding = None, True
+    mine.kind, mine.source = "new", None
+    compose.save(mine)
+    problem(request, _("The draft was changed in another window meanwhile. What you wrote here was saved as a draft of its own."))
+    return SeeOther(reverse("draft", args=[mine.pk]))
+
+
+def _page(request: HttpRequest, draft: Draft, problems: dict[str, str] | None = None, trouble: Trouble | None = None, status: int = 200) -> HttpResponse:
+    identities = list(Identity.objects.for_user(request.user).select_related("account"))
+    titles = {"reply": _("Reply"), "forward": _("Forward")}
+    context = {
+        **navigation.context(request, "drafts" if draft.pk else "compose"),
+        "draft": draft,
+        "title": titles.get(draft.kind, _("New message")) if draft.kind in titles else draft.subject or _("New message"),
+        "identities": identities,
+        "attachments": list(draft.attachments.all()) if draft.pk else [],
+        "problems": problems or {},
+        "trouble": trouble,
+        "action": reverse("draft", args=[draft.pk]) if draft.pk else request.get_full_path(),
+        "limit": compose.size_limit(draft.account) // 1_000_000,
+        "back": reverse("message", args=[draft.source_id]) if draft.source_id else reverse("inbox"),
+        "show_cc": bool(draft.cc or draft.bcc or (problems or {}).keys() & {"cc", "bcc"}),
+        "undo_send": request.user.undo_send,
+        "coming": draft.pk is None and draft.kind in ("forward", "draft") and bool(draft.source and draft.source.has_attachment),
+    }
+    return render(request, "webmail/compose.html", context, status=status)
+
+
+@require_POST
+@login_required
+def send(request: HttpRequest, pk: int) -> HttpResponse:
+    """Submit a saved draft as it is."""
+    return _send(request, _own(request, pk))
+
+
+@require_POST
+@login_required
+def discard(request: HttpRequest, pk: int) -> HttpResponse:
+    return _discard(request, _own(request, pk))
+
+
+@require_safe
+@login_required
+def drafts(request: HttpRequest) -> HttpResponse:
+    """Drafts written here; those on the servers are in their Drafts folders."""
+    rows = Draft.objects.for_user(request.user).being_written().select_related("account")[:200]
+    counted = ngettext("%(n)d draft", "%(n)d drafts", len(rows)) % {"n": len(rows)}
+    return render(request, "webmail/drafts.html", {**navigation.context(request, "drafts"), "drafts": rows, "counted": counted})
+
+

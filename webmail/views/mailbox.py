@@ -1,0 +1,103 @@
+"""Lists of messages: the unified inbox, unread and starred mail everywhere, one folder."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST, require_safe
+
+from accounts.models import Account
+from webmail import tasks
+from webmail.models import Mailbox, Message
+from webmail.views import listing, navigation
+from webmail.views.redirection import back, notice
+
+
+@require_safe
+@login_required
+def inbox(request: HttpRequest) -> HttpResponse:
+    return _list(request, "inbox")
+
+
+@require_safe
+@login_required
+def unread(request: HttpRequest) -> HttpResponse:
+    return _list(request, "unread")
+
+
+@require_safe
+@login_required
+def starred(request: HttpRequest) -> HttpResponse:
+    return _list(request, "starred")
+
+
+@require_safe
+@login_required
+def folder(request: HttpRequest, pk: int) -> HttpResponse:
+    return _list(request, f"folder-{pk}")
+
+
+def _list(request: HttpRequest, key: str) -> HttpResponse:
+    if key == "inbox" and not Account.objects.for_user(request.user).exists():
+        return redirect("accounts:account-creation")
+    scope = listing.scope_of(request.user, key, request.GET.get("f", ""))
+    context = list_context(request, scope, listing.Cursor.parse(request.GET.get("after", "")))
+    return render(request, "webmail/mailbox.html", context)
+
+
+def list_context(
+    request: HttpRequest, scope: listing.Scope, after: listing.Cursor | None, current: Message | None = None, inclusive: bool = False
+) -> dict[str, Any]:
+    """All that the list and the sidebar show."""
+    size = request.user.page_size
+    messages = scope.page(after, size, inclusive)
+    more = len(messages) > size
+    messages = messages[:size]
+    last = messages[-1] if more else None
+    return {
+        **navigation.context(request, scope.key),
+        "scope": scope,
+        "summary": listing.summary(scope),
+        "days": listing.days(scope, messages, current.pk if current else None),
+        "older": scope.href(after=str(listing.Cursor(last.received_at, last.pk))) if last else "",
+        "first": scope.href() if after else "",
+        "here": request.get_full_path(),
+        "filters": [(name, title, scope.filter == name) for name, title in _filters(scope)],
+        "in_trash": bool(scope.mailbox and scope.mailbox.role in ("trash", "junk")),
+        "targets": targets(request, scope),
+        "loading": bool(scope.mailboxes) and not any(m.complete for m in scope.mailboxes),
+    }
+
+
+def _filters(scope: listing.Scope) -> list[tuple[str, str]]:
+    names = [("unread", _("Unread")), ("starred", _("Starred")), ("files", _("With attachments"))]
+    return [(name, title) for name, title in names if name != scope.key]
+
+
+def targets(request: HttpRequest, scope: listing.Scope) -> list[tuple[Account, list[Mailbox]]]:
+    """Where a selection can be moved to, by account."""
+    accounts = Account.objects.for_user(request.user)
+    if scope.mailboxes:
+        accounts = accounts.filter(pk__in={m.account_id for m in scope.mailboxes})
+    boxes = Mailbox.objects.for_user(request.user).filter(selectable=True).defer("state")
+    by_account: dict[int, list[Mailbox]] = {}
+    for mailbox in sorted(boxes, key=navigation._order):
+        by_account.setdefault(mailbox.account_id, []).append(mailbox)
+    return [(account, by_account.get(account.pk, [])) for account in accounts]
+
+
+@require_POST
+@login_required
+def check(request: HttpRequest) -> HttpResponse:
+    """Look for new mail now; an account that waits for the person is tried again too."""
+    accounts = Account.objects.for_user(request.user)
+    accounts.update(needs_user=False)
+    for account in accounts:
+        tasks.nudge_sync(account.pk)
+    if not request.htmx:
+        notice(request, _("Looking for new mail."))
+    return back(request)

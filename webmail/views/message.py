@@ -1,0 +1,286 @@
+"""One message: the page with its conversation, the body document behind the wall, its parts and its source."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import quote
+
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
+from django.utils import timezone, translation
+from django.utils.formats import date_format
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST, require_safe
+
+from accounts.models import Identity
+from accounts.troubles import explain
+from webmail import bodies, html, mime
+from webmail.models import Message, MessageBody, RemotePermission
+from webmail.protocols.errors import MailError, NotFound
+from webmail.views import listing
+from webmail.views.mailbox import list_context
+from webmail.views.redirection import SeeOther
+
+# The wall: no script, nothing from outside, no forms, framed by us only; a browser that opens it directly is as safe.
+BODY_POLICY = (
+    "sandbox allow-popups allow-popups-to-escape-sandbox allow-same-origin; default-src 'none'; img-src 'self' data:; "
+    "style-src 'unsafe-inline'; form-action 'none'; base-uri 'none'; frame-ancestors 'self'"
+)
+PART_POLICY = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src 'self'"
+# Shown in the page; anything else is a download. Checked against the content, not against what the sender says.
+RASTER = {b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg", b"GIF8": "image/gif", b"RIFF": "image/webp"}
+THREAD_SHOWN = 100
+
+
+def own(request: HttpRequest, pk: int) -> Message:
+    return get_object_or_404(Message.objects.for_user(request.user).select_related("account", "mailbox", "remote_mailbox"), pk=pk)
+
+
+@require_safe
+@login_required
+def show(request: HttpRequest, pk: int) -> HttpResponse:
+    """The three panes. Asked for the reading pane alone, only that is made."""
+    message = own(request, pk)
+    scope = listing.scope_for(request.user, message, request.GET.get("in", ""))
+    context = read_context(request, message, scope)
+    if request.htmx and request.htmx.target == "read":
+        return render(request, "webmail/message.html#read", context)
+    cursor = listing.Cursor(message.received_at, message.pk)
+    first = scope.page(None, request.user.page_size)
+    on_first = not first or cursor in [listing.Cursor(m.received_at, m.pk) for m in first]
+    context |= list_context(request, scope, None if on_first else cursor, message, inclusive=not on_first)
+    return render(request, "webmail/message.html", context)
+
+
+def read_context(request: HttpRequest, message: Message, scope: listing.Scope) -> dict[str, Any]:
+    newer, older = scope.neighbours(message)
+    suffix = f"?in={scope.key}" if not scope.mailbox else ""
+    return {
+        "message": message,
+        "subject": message.subject.strip() or _("(no subject)"),
+        "scope": scope,
+        "thread": thread(request, message),
+        "newer": reverse("message", args=[newer]) + suffix if newer else "",
+        "older_message": reverse("message", args=[older]) + suffix if older else "",
+        "after_removal": reverse("message", args=[older or newer]) + suffix if older or newer else scope.href(),
+        "here": request.get_full_path(),
+        "list_url": scope.href(),
+        "in_trash": message.mailbox.role in ("trash", "junk"),
+        "targets": [(message.account, list(message.account.mailboxes.filter(hidden=False, selectable=True).defer("state").order_by("name")))],
+    }
+
+
+def thread(request: HttpRequest, message: Message) -> list[dict[str, Any]]:
+    """The conversation, oldest first; the opened and the unread ones unfolded. A copy in two folders shows once."""
+    rows = Message.objects.for_user(request.user).filter(thread_id=message.thread_id) if message.thread_id else Message.objects.none()
+    rows = rows.exclude(mailbox__role__in=("trash", "junk")).select_related("account", "mailbox", "remote_mailbox").order_by("-received_at", "-id")
+    seen_ids, shown = set(), []
+    for row in [message, *rows[:THREAD_SHOWN]]:
+        key = row.message_id or row.pk
+        if key not in seen_ids:
+            seen_ids.add(key)
+            shown.append(row)
+    mine = {a.lower() for a in Identity.objects.for_user(request.user).values_list("address", flat=True)}
+    shown.sort(key=lambda row: (row.received_at, row.pk))
+    return [present(request, row, mine, open_=row.pk == message.pk or not row.seen) for row in shown]
+
+
+def present(request: HttpRequest, row: Message, mine: set[str], open_: bool) -> dict[str, Any]:
+    """What the template prints of one message. A body not fetched yet is fetched now; without the server the page says so."""
+    sender = row.sender
+    entry: dict[str, Any] = {
+        "m": row,
+        "open": open_,
+        "name": _("You") if sender.email.lower() in mine else sender.name or sender.email or _("(no sender)"),
+        "email": sender.email,
+        "face": (sender.name or sender.email or "?").strip('"\' ')[:1].upper() or "?",
+        "to": _to_line(row, mine),
+        "time": listing.time_text(timezone.localtime(row.received_at), timezone.localdate()),
+        "stamp": row.received_at.isoformat(timespec="minutes"),
+        "sent": date_format(timezone.localtime(row.sent_at or row.received_at), "DATETIME_FORMAT"),
+        "people": [(title, row.people(field)) for field, title in _people_fields() if row.addresses.get(field)],
+    }
+    if open_:
+        entry |= _readable(request, row)
+    return entry
+
+
+def _people_fields() -> list[tuple[str, str]]:
+    return [("from", _("From")), ("reply_to", _("Reply to")), ("to", _("To")), ("cc", _("Cc")), ("bcc", _("Bcc"))]
+
+
+def _to_line(row: Message, mine: set[str]) -> str:
+    people = [*row.people("to"), *row.people("cc")]
+    names = [_("you") if p.email.lower() in mine else p.name or p.email for p in people]
+    shown = ", ".join(dict.fromkeys(names[:4])) + (f" +{len(names) - 4}" if len(names) > 4 else "")
+    return _("to %(people)s") % {"people": shown} if names else ""
+
+
+def _readable(request: HttpRequest, row: Message) -> dict[str, Any]:
+    try:
+        body = bodies.body_of(row)
+    except MailError as error:
+        return {"trouble": explain(error, row.account.label), "files": []}
+    shown = pictures_allowed(request, row)
+    root = row.body_part
+    files = mime.select_bodies(root).attachments if root else ()
+    referred = body.source
+    return {
+        "body": body,
+        "markup": "" if body.source else html.text_markup(body.text),
+        "blocked": len(body.remote) if body.source and not shown else 0,
+        "pictures": shown,
+        "files": [_file(row, part) for part in files if not (part.cid and f"cid:{part.cid}" in referred)],
+    }
+
+
+def _file(row: Message, part: mime.BodyPart) -> dict[str, Any]:
+    main, _slash, sub = part.type.partition("/")
+    kind = "img" if main == "image" else "pdf" if sub == "pdf" else "cal" if sub == "calendar" else "sheet" if sub in SHEETS else ""
+    icon = {"img": "image", "pdf": "file-text", "cal": "calendar", "sheet": "file-sheet"}.get(kind, "file")
+    size = part.size * 3 // 4 if part.encoding == "base64" else part.size
+    name = part.name or (_("message") + ".eml" if part.type == "message/rfc822" else _("attachment"))
+    return {"name": name, "kind": kind, "icon": icon, "size": size, "url": reverse("part", args=[row.pk, part.part_id])}
+
+
+SHEETS = {"csv", "vnd.ms-excel", "vnd.openxmlformats-officedocument.spreadsheetml.sheet", "vnd.oasis.opendocument.spreadsheet"}
+
+
+# --- remote pictures --------------------------------------------------------------------------------------------
+
+
+def pictures_allowed(request: HttpRequest, message: Message) -> bool:
+    """Asked for now, or allowed for this sender; looked up when shown, never kept with the message."""
+    if request.GET.get("pictures") == "1":
+        return True
+    return RemotePermission.objects.filter(user_id=request.user.pk, sender=message.from_email.lower()).exists()
+
+
+@require_POST
+@login_required
+def pictures(request: HttpRequest, pk: int) -> HttpResponse:
+    """Always show (or no longer show) pictures from this sender."""
+    message = own(request, pk)
+    sender = message.from_email.lower()
+    if request.POST.get("allow") == "0":
+        RemotePermission.objects.filter(user=request.user, sender=sender).delete()
+    elif sender:
+        RemotePermission.objects.get_or_create(user=request.user, sender=sender)
+    return SeeOther(request.POST.get("next") or reverse("message", args=[pk]))
+
+
+# --- behind the wall --------------------------------------------------------------------------------------------
+
+
+@require_safe
+@login_required
+def body(request: HttpRequest, pk: int) -> HttpResponse:
+    """The body as a document of its own: sandboxed, script-less, with its own policy."""
+    message = own(request, pk)
+    try:
+        kept = bodies.body_of(message)
+    except MailError as error:
+        return _trouble(request, message, error)
+    return _walled(_document(request, message, kept))
+
+
+def _document(request: HttpRequest, message: Message, kept: MessageBody) -> str:
+    if not kept.source or request.GET.get("as") == "text":
+        return html.document(html.text_to_html(kept.text), lang=translation.get_language() or "", plain=True)
+    fragment = bodies.with_pictures(message, kept) if kept.remote and pictures_allowed(request, message) else kept.html
+    return html.document(fragment, lang="", plain=False)
+
+
+def _walled(document: str) -> HttpResponse:
+    response = HttpResponse(document)
+    response["Content-Security-Policy"] = BODY_POLICY
+    response["X-Content-Type-Options"] = "nosniff"
+    response["Referrer-Policy"] = "no-referrer"
+    response["Cache-Control"] = "private, max-age=60"
+    return response
+
+
+def _trouble(request: HttpRequest, message: Message, error: MailError) -> HttpResponse:
+    trouble = explain(error, message.account.label)
+    status = 404 if isinstance(error, NotFound) else 503
+    return render(request, "webmail/trouble.html", {"trouble": trouble, "bare": True}, status=status)
+
+
+# --- parts and source -------------------------------------------------------------------------------------------
+
+
+@require_safe
+@login_required
+def part(request: HttpRequest, pk: int, part_id: str) -> HttpResponse:
+    """A part as a download; a picture of a kind that browsers decode safely may show in the page."""
+    message = own(request, pk)
+    try:
+        opened = bodies.open_part(message, part_id)
+        chunks = iter(opened.chunks)
+        first = next(chunks, b"")
+    except MailError as error:
+        return _trouble(request, message, error)
+    kind = sniff(first) if request.GET.get("inline") == "1" else None
+    response = StreamingHttpResponse(_joined(first, chunks), content_type=kind or "application/octet-stream")
+    name = opened.part.name or ("message.eml" if opened.part.type == "message/rfc822" else "attachment")
+    if kind is None:
+        declared = opened.part.type
+        if re.fullmatch(r"[a-z]+/[a-z0-9.+-]+", declared) and not declared.startswith(("text/html", "image/svg", "application/xhtml", "text/xml")):
+            response["Content-Type"] = declared
+        response["Content-Disposition"] = disposition(name)
+    return _hardened(response)
+
+
+def sniff(octets: bytes) -> str | None:
+    """The type of a raster image by its first octets, None for anything else."""
+    for magic, kind in RASTER.items():
+        if octets.startswith(magic) and (kind != "image/webp" or octets[8:12] == b"WEBP"):
+            return kind
+    return None
+
+
+def _joined(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
+    yield first
+    yield from rest
+
+
+def disposition(name: str) -> str:
+    """RFC 6266 §4: a plain name for old readers, the true one beside it."""
+    plain = re.sub(r'[^A-Za-z0-9 ._()-]', "_", name)
+    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
+
+
+def _hardened(response: HttpResponse | StreamingHttpResponse) -> HttpResponse | StreamingHttpResponse:
+    response["Content-Security-Policy"] = PART_POLICY
+    response["X-Content-Type-Options"] = "nosniff"
+    response["Cache-Control"] = "private, max-age=86400"
+    return response
+
+
+@require_safe
+@login_required
+def download(request: HttpRequest, pk: int) -> HttpResponse:
+    message = own(request, pk)
+    try:
+        chunks = bodies.open_whole(message)
+    except MailError as error:
+        return _trouble(request, message, error)
+    response = StreamingHttpResponse(chunks, content_type="message/rfc822")
+    response["Content-Disposition"] = disposition((mime.safe_name(message.subject) or _("message"))[:80] + ".eml")
+    return _hardened(response)
+
+
+@require_safe
+@login_required
+def source(request: HttpRequest, pk: int) -> HttpResponse:
+    """The message as it came over the wire, as text."""
+    message = own(request, pk)
+    try:
+        text = bodies.header_of(message)
+    except MailError as error:
+        return _trouble(request, message, error)
+    return render(request, "webmail/source.html", {"message": message, "text": text})

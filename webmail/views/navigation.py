@@ -1,0 +1,100 @@
+"""The sidebar, the same on every page: unified folders, then each account's own tree, and how syncing goes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils import timezone
+
+from accounts.models import Account
+from webmail import outbox
+from webmail.models import Draft, Mailbox, Operation
+from webmail.models import OperationState as State
+from webmail.models import ROLE_ORDER
+
+ICONS = {"inbox": "inbox", "drafts": "drafts", "sent": "sent", "archive": "archive", "junk": "junk", "trash": "trash"}
+
+
+@dataclass(slots=True)
+class Entry:
+    """One folder in the tree; ``url`` is empty for one that only holds others."""
+
+    title: str
+    url: str
+    icon: str
+    unread: int = 0
+    current: bool = False
+    strong: bool = False
+    children: list[Entry] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class AccountEntry:
+    account: Account
+    entries: list[Entry]
+
+
+def context(request: HttpRequest, current: str = "") -> dict[str, Any]:
+    """``current`` is a scope's key or the name of a page."""
+    user = request.user
+    accounts = list(Account.objects.for_user(user))
+    boxes: dict[int, list[Mailbox]] = {account.pk: [] for account in accounts}
+    for mailbox in Mailbox.objects.for_user(user).defer("state"):
+        boxes[mailbox.account_id].append(mailbox)
+    every = [mailbox for some in boxes.values() for mailbox in some]
+    waiting, needy = outbox.attention(user)
+    trees = [AccountEntry(account, tree(boxes[account.pk], current)) for account in accounts]
+    return {
+        "nav": {
+            "current": current,
+            "inbox_unread": sum(m.unread for m in every if m.role == "inbox"),
+            "drafts": Draft.objects.for_user(user).being_written().count(),
+            "sent_url": next((reverse("folder", args=[m.pk]) for m in every if m.role == "sent"), ""),
+            "outbox": waiting,
+            "needy": needy,
+            "accounts": trees,
+            "single": len(accounts) == 1,
+            "troubles": [account for account in accounts if account.trouble],
+            "synced_at": min((a.synced_at for a in accounts if a.synced_at), default=None),
+            "progress": _progress(accounts),
+            "failed": list(Operation.objects.for_user(user).filter(state=State.FAILED, told=False)[:5]),
+            "today": timezone.localdate(),
+        }
+    }
+
+
+def _progress(accounts: list[Account]) -> dict[str, int] | None:
+    total = sum(a.sync_total for a in accounts)
+    return {"done": sum(a.sync_done for a in accounts), "total": total} if total else None
+
+
+def tree(mailboxes: list[Mailbox], current: str = "") -> list[Entry]:
+    """Roles first in their usual order, then by name, children below their parents."""
+    entries: dict[str, Entry] = {}
+    ordered = sorted(mailboxes, key=_order)
+    roots: list[Entry] = []
+    for mailbox in ordered:
+        if not mailbox.subscribed and not mailbox.role:
+            continue
+        entry = Entry(
+            mailbox.title, reverse("folder", args=[mailbox.pk]) if mailbox.selectable else "", ICONS.get(mailbox.role, "folder"),
+            mailbox.unread, current == f"folder-{mailbox.pk}", mailbox.role == "inbox" and bool(mailbox.unread),
+        )  # fmt: skip
+        entries[mailbox.name] = entry
+        parent = entries.get(mailbox.delimiter.join(mailbox.path[:-1])) if mailbox.delimiter and not mailbox.role else None
+        (parent.children if parent and len(mailbox.path) > 1 and not _is_inbox(mailbox) else roots).append(entry)
+    return roots
+
+
+def _is_inbox(mailbox: Mailbox) -> bool:
+    """Folders that a server keeps below INBOX for technical reasons are shown beside it."""
+    return len(mailbox.path) == 2 and mailbox.path[0].upper() == "INBOX"
+
+
+def _order(mailbox: Mailbox) -> tuple[int, str]:
+    role = ROLE_ORDER.index(mailbox.role) if mailbox.role else -1
+    place = {"inbox": 0, "drafts": 1, "sent": 2, "archive": 3, "junk": 8, "trash": 9}
+    return (place[mailbox.role] if role >= 0 else 5, mailbox.name.casefold())

@@ -1,0 +1,84 @@
+"""The outbox: what waits, what is on its way, what needs the person, each with a way on."""
+
+from __future__ import annotations
+
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST, require_safe
+
+from webmail import outbox, tasks
+from webmail.models import Mailbox, Submission, SubmissionState
+from webmail.views import navigation
+from webmail.views.redirection import SeeOther, back, notice, problem
+
+
+@require_safe
+@login_required
+def show(request: HttpRequest) -> HttpResponse:
+    jobs = list(Submission.objects.for_user(request.user).exclude(state=SubmissionState.CANCELED).select_related("account", "draft")[:200])
+    now = timezone.now()
+    for job in jobs:
+        job.seconds = max(0, round((job.not_before - now).total_seconds()))
+        sent = Mailbox.objects.filter(account=job.account, role="sent", hidden=False).first()
+        job.sent_url = reverse("folder", args=[sent.pk]) if sent else ""
+    context = {
+        **navigation.context(request, "outbox"),
+        "needy": [job for job in jobs if job.needs_person],
+        "moving": [job for job in jobs if not job.needs_person],
+        "here": request.get_full_path(),
+    }
+    return render(request, "webmail/outbox.html", context)
+
+
+def _own(request: HttpRequest, pk: int) -> Submission:
+    return get_object_or_404(Submission.objects.for_user(request.user).select_related("account", "draft"), pk=pk)
+
+
+@require_POST
+@login_required
+def cancel(request: HttpRequest, pk: int) -> HttpResponse:
+    """Take it back into the composer: undo send, and editing what was refused."""
+    draft = outbox.cancel(_own(request, pk))
+    if draft is None:
+        problem(request, _("It is too late: the message is on its way."))
+        return back(request, reverse("outbox"))
+    if request.POST.get("do") == "discard":
+        outbox.compose.discard(draft)
+        notice(request, _("Message discarded."))
+        return back(request, reverse("outbox"))
+    notice(request, _("Not sent. Here it is to be changed."))
+    return SeeOther(reverse("draft", args=[draft.pk]))
+
+
+@require_POST
+@login_required
+def retry(request: HttpRequest, pk: int) -> HttpResponse:
+    submission = _own(request, pk)
+    if outbox.retry(submission):
+        tasks.nudge_send(submission.pk)
+        notice(request, _("Trying now."))
+    else:
+        problem(request, _("It is on its way already."))
+    return back(request, reverse("outbox"))
+
+
+@require_POST
+@login_required
+def settle(request: HttpRequest, pk: int) -> HttpResponse:
+    """The person knows that it arrived."""
+    submission = _own(request, pk)
+    if outbox.settle_as_sent(submission):
+        tasks.nudge_send(submission.pk)
+        notice(request, _("Marked as sent."))
+    return back(request, reverse("outbox"))
+
+
+@require_POST
+@login_required
+def dismiss(request: HttpRequest, pk: int) -> HttpResponse:
+    outbox.dismiss(_own(request, pk))
+    return back(request, reverse("outbox"))

@@ -1,0 +1,34 @@
+"""Where an action leads back to, and the notice it leaves there."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.urls import reverse
+from django.utils.http import url_has_allowed_host_and_scheme
+
+
+class SeeOther(HttpResponseRedirect):
+    """303: fetch the other page with GET, whatever this request was (RFC 9110 §15.4.4)."""
+
+    status_code = 303
+
+
+def back(request: HttpRequest, otherwise: str | None = None) -> HttpResponse:
+    """To the page that the form names, if it is one of ours: in ``next``, or in the field that ``?then=`` names."""
+    field = request.GET.get("then", "next")
+    target = request.POST.get(field if field in ("here", "list") else "next", "")
+    if not url_has_allowed_host_and_scheme(target, allowed_hosts=None) or not target.startswith("/"):
+        target = otherwise or reverse("inbox")
+    return SeeOther(target)
+
+
+def notice(request: HttpRequest, text: str, undo: uuid.UUID | None = None) -> None:
+    """Said once at the foot of the next page; with Undo where there is one."""
+    messages.success(request, text, extra_tags=f"undo {undo}" if undo else "")
+
+
+def problem(request: HttpRequest, text: str, detail: str = "") -> None:
+    messages.error(request, text, extra_tags=detail)

@@ -1,0 +1,26 @@
+"""Pages for what went wrong: not found, our own failure, an expired form."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils.translation import gettext as _
+
+from accounts.troubles import Trouble
+
+
+def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    trouble = Trouble(_("There is nothing here."), _("It may have been moved or deleted since the page was made."))
+    return render(request, "webmail/trouble.html", {"trouble": trouble, "bare": True}, status=404)
+
+
+def server_error(request: HttpRequest) -> HttpResponse:
+    trouble = Trouble(_("Something went wrong on our side."), _("Nothing you wrote was sent. Go back and try again; the operator finds the cause in the log."))
+    return render(request, "webmail/trouble.html", {"trouble": trouble, "bare": True}, status=500)
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """The text of a form that came too late is shown to be copied, never thrown away."""
+    trouble = Trouble(_("This form is too old to be accepted."), _("Go back, reload the page and send it again."), reason)
+    typed = {name: request.POST.get(name, "") for name in ("to", "cc", "bcc", "subject", "text") if request.POST.get(name)}
+    return render(request, "webmail/trouble.html", {"trouble": trouble, "typed": typed, "bare": True}, status=403)
