@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import datetime
 import getpass
 import grp
@@ -149,12 +150,16 @@ def _await_port(port: int, process: subprocess.Popen[bytes] | None, log: Callabl
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    process.send_signal(signal.SIGTERM)
+    """The server and all it started: its children would otherwise serve their clients to the end."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGTERM)
     try:
         process.wait(10)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait(10)
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 @dataclass
@@ -404,9 +409,14 @@ class _Protocol(SMTPProtocol):
         if self.event_handler.drop_before_dot:
             await self.push("354 go ahead")
             await self._reader.readline()
-            self.transport.abort()
+            self._abort(self)
             return
         await super().smtp_DATA(arg)
+
+    @staticmethod
+    def _abort(protocol: SMTPProtocol) -> None:
+        assert isinstance(protocol.transport, asyncio.Transport)
+        protocol.transport.abort()
 
 
 class _Controller(Controller):
@@ -519,8 +529,7 @@ class SMTPServer(_Temporary):
                 if recipient.rpartition("@")[2] in self.domains:
                     await asyncio.to_thread(self.deliver_to.deliver, recipient, raw)
         if self.drop_after_dot:
-            assert server.transport is not None
-            server.transport.abort()
+            _Protocol._abort(server)
         return "250 OK: taken"
 
 
@@ -553,6 +562,7 @@ class Pymap(_Temporary):
             [*command, "--no-service", "admin", "--no-service", "managesieve", "maildir", str(base)],
             stdout=self._log,
             stderr=self._log,
+            start_new_session=True,
         )
         try:
             _await_port(self.port, self._process, lambda: (self.directory / "log").read_text())

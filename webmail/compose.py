@@ -140,7 +140,7 @@ def _references(message: Message) -> list[str]:
 
 
 def _when(message: Message) -> str:
-    return date_format(timezone.localtime(message.sent_at or message.received_at), "DATETIME_FORMAT")
+    return date_format(timezone.localtime(message.sent_at or message.received_at), "j F Y H:i")
 
 
 def _attribution(message: Message) -> str:

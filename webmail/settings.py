@@ -220,7 +220,12 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "{asctime} {levelname:<7} {name}: {message}", "style": "{", "datefmt": "%H:%M:%S"}},
-    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line"}},
+    # 503 is what our views say of a mail server or a part that is away; it is shown where it belongs.
+    "filters": {"ours": {"()": "django.utils.log.CallbackFilter", "callback": lambda r: getattr(r, "status_code", 0) != 503}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["ours"]}},
     "root": {"handlers": ["console"], "level": os.environ.get("WEBMAIL_LOG", "WARNING").upper()},
-    "loggers": {"webmail": {"level": "INFO"}, "accounts": {"level": "INFO"}},
+    "loggers": {
+        "webmail": {"level": "INFO"},
+        "accounts": {"level": "INFO"},
+    },
 }

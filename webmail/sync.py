@@ -373,7 +373,8 @@ def _store(account: Account, mailbox: Mailbox, fresh: Sequence[Message]) -> list
     new = _adopt(mailbox, new)
     _assign_threads(account, new)
     Message.objects.bulk_create(new, batch_size=100)
-    mailbox.count(len(new), sum(1 for row in new if not row.seen))
+    if mailbox.complete:  # before that the counts are the server's own, which know of mail not fetched yet
+        mailbox.count(len(new), sum(1 for row in new if not row.seen))
     return new
 
 

@@ -21,7 +21,7 @@ from webmail.protocols.errors import MailError
 
 log = logging.getLogger(__name__)
 RENEW_SECONDS = 9 * 60  # below the 10 minutes after which many NATs forget a connection
-LOOK_SECONDS = 5.0  # how often new and gone accounts are looked for
+LOOK_SECONDS = 2.0  # how often new and gone accounts are looked for
 MAX_BACKOFF = 600.0
 OPENERS = 8
 
@@ -102,9 +102,8 @@ class Watcher:
         entry.store, entry.watch = opened
         entry.renew_at = time.monotonic() + RENEW_SECONDS * random.uniform(0.9, 1.0)  # noqa: S311  (jitter, no secret)
         self._selector.register(entry.watch.fileno(), selectors.EVENT_READ, entry)
-        if entry.failures:  # what came while we were away was not announced
-            self.nudge(entry.account_id)
         entry.failures = 0
+        self.nudge(entry.account_id)  # what came before we listened was not announced
 
     def _heard(self, entry: _Watched) -> None:
         if entry.watch is None:

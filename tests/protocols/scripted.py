@@ -72,4 +72,4 @@ class Scripted:
                 if not re.search(str(step).encode(), line, re.IGNORECASE):
                     self.mismatch = self.mismatch or f"{step!r} was expected, not {line!r}"
                     return
-            lines.read()  # until the client hangs up
+            lines.readline()  # a farewell perhaps; then hang up

@@ -339,6 +339,17 @@ def test_a_token_that_is_refused_is_an_authentication_failure(mechanism: str) ->
         IMAPStore(script.server(), TOKEN)
 
 
+def test_the_login_command_remains_where_there_is_no_sasl() -> None:
+    steps: list[Step] = [
+        b"* OK hello\r\n", "CAPABILITY", b"* CAPABILITY IMAP4rev1\r\nTAG OK\r\n",
+        'LOGIN "ka\\\\"ri" .9.\r\n', b"+ go on\r\n", "^blåbær!\r\n", b"K1 OK\r\n",
+        "CAPABILITY", b"* CAPABILITY IMAP4rev1 IDLE\r\nTAG OK\r\n",
+    ]  # fmt: skip
+    with Scripted(steps) as script:
+        with IMAPStore(script.server(), Credentials('ka"ri', "blåbær!")) as store:
+            assert Capability.WATCH in store.capabilities
+
+
 def test_a_token_is_no_password() -> None:
     with imap(greeting()[:3]) as script, pytest.raises(AuthenticationFailed):
         IMAPStore(script.server(), TOKEN)

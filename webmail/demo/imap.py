@@ -19,6 +19,7 @@ from proxyprotocol.reader import ProxyProtocolReader
 from proxyprotocol.version import ProxyProtocolVersion
 from pymap.backend.maildir.layout import DefaultLayout
 from pymap.backend.maildir.mailbox import Maildir
+from pymap.backend.maildir.uidlist import UidList
 from pymap.concurrent import Subsystem
 from pymap.imap import IMAPServer
 from pymap.parsing.primitives import List, String
@@ -108,12 +109,26 @@ class Strings(String):
         return List([String.build(value.content_disposition), fetch._ParamsList(value.params)])
 
 
+_pymap_move = pymap_mailbox.MailboxData.move
+
+
+async def _move(self: Any, uid: int, destination: Any, *, recent: bool = False) -> int | None:
+    """pymap keeps a moved message's old uid on its list, by the name of its file; the message moved back would be
+    there twice."""
+    moved: int | None = await _pymap_move(self, uid, destination, recent=recent)
+    async with UidList.with_write(self._path) as uids:
+        if moved is not None:
+            uids.remove(uid)
+    return moved
+
+
 def connection_handler(folder: Path) -> Any:
     """What asyncio.start_server calls for each connection. ``folder`` holds pymap-etc-passwd and the mail."""
     pymap_maildir.Maildir = WholeMaildir  # type: ignore[misc]
     pymap_mailbox.MaildirMessage = WholeMessage  # type: ignore[misc]
     pymap_maildir.MaildirLayout = Folders  # type: ignore[misc, assignment]
     fetch.String = Strings  # type: ignore[misc]
+    pymap_mailbox.MailboxData.move = _move  # type: ignore[method-assign]
     args = Namespace(
         host=None, port=0, debug=False, cert=None, key=None, tls=False, passlib_cfg=None, proxy_protocol=None,
         base_dir=str(folder), concurrency=1, layout="++", colon=None,

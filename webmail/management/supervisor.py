@@ -32,12 +32,11 @@ class GaveUp(Exception):
 
 @dataclass
 class Program:
-    """``vital``: its dying at once, three times, ends everything. ``patience``: seconds from asking to killing."""
+    """``vital``: its dying at once, three times, ends everything."""
 
     name: str
     command: Sequence[str]
     vital: bool = False
-    patience: float = PATIENCE
     process: subprocess.Popen[bytes] | None = None
     start_at: float | None = None
     started: float = 0.0
@@ -106,24 +105,25 @@ class Supervisor:
         while not self.interrupted:
             self.turn(1.0)
 
-    def end(self, order: Sequence[str]) -> None:
-        """End the programs named, each when the one before it is gone, and whatever they started."""
+    def end(self, order: Sequence[Sequence[str]]) -> None:
+        """End the programs named and whatever they started: group after group, those of one group at the same time."""
         self.ending = True
-        for name in order:
-            if program := self.programs.get(name):
-                self._end_one(program)
+        for group in order:
+            self._end_group([program for name in group if (program := self.programs.get(name)) and program.process])
 
-    def _end_one(self, program: Program) -> None:
-        process = program.process
-        if process is None:
-            return
-        if process.poll() is None:
-            process.terminate()
-        deadline = time.monotonic() + program.patience
-        while process.poll() is None and time.monotonic() < deadline and self._interrupted < 2:
+    def _end_group(self, programs: list[Program]) -> None:
+        processes = [program.process for program in programs if program.process]
+        for process in processes:
+            if process.poll() is None:
+                process.terminate()
+        deadline = time.monotonic() + PATIENCE
+        while any(process.poll() is None for process in processes):
+            if time.monotonic() > deadline or self._interrupted > 1:
+                break
             self.turn(0.05)
-        _kill_group(process)  # itself if it did not end, and any it left behind
-        process.wait()
+        for process in processes:
+            _kill_group(process)  # itself if it did not end, and any it left behind
+            process.wait()
 
     def _spawn(self, program: Program) -> None:
         program.start_at = None

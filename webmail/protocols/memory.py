@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from email.message import Message
 from email.parser import BytesHeaderParser
 from types import TracebackType
-from typing import BinaryIO, Self
+from typing import Any, BinaryIO, Self
 
 from webmail.protocols.base import (
     CHUNK,
@@ -231,7 +231,7 @@ class MemoryStore:
         (wanted,) = _numbers([uid])
         with self._server.lock:
             message = self._box("body", mailbox).messages.get(wanted)
-        octets = message and _octets(message.raw, part)
+        octets = _octets(message.raw, part) if message else None
         if octets is None:
             raise NotFound("the message or this part of it is not there")
         if range:
@@ -499,7 +499,7 @@ def _structure(raw: bytes, part: str | None = None, prefix: str = "", default: s
     kind = header.get_content_type()
     params = {k.lower(): str(v) for k, v in (header.get_params() or [])[1:] if "content-type" in header}
     disposition = header.get_params(header="content-disposition") or []
-    common = {
+    common: dict[str, Any] = {
         "type": kind,
         "params": params,
         "disposition": disposition[0][0].lower() if disposition else None,
@@ -508,10 +508,10 @@ def _structure(raw: bytes, part: str | None = None, prefix: str = "", default: s
     if header.get_content_maintype() == "multipart":
         inner = "message/rfc822" if kind == "multipart/digest" else "text/plain"
         parts = enumerate(_children(raw, header), 1)
-        children = tuple(_structure(child, f"{prefix}{n}", f"{prefix}{n}.", inner) for n, child in parts)
-        return Structure(part=part or "", children=children, **common)
+        inside = (_structure(child, f"{prefix}{n}", f"{prefix}{n}.", inner) for n, child in parts)
+        return Structure(part=part or "", children=tuple(inside), **common)
     part = part or "1"
-    children = ()
+    children: tuple[Structure, ...] = ()
     body = _split(raw)[1]
     if kind == "message/rfc822":
         embedded = _header(body).get_content_maintype() == "multipart"

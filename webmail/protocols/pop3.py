@@ -17,7 +17,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from types import TracebackType
-from typing import BinaryIO, NoReturn, Self
+from typing import Any, BinaryIO, NoReturn, Self
 
 from webmail.protocols.base import (
     CHUNK,
@@ -77,7 +77,7 @@ class _POP3(poplib.POP3):
 
     def __init__(self, server: Server) -> None:
         self._server = server
-        self.sock = None
+        self.sock: Any = None
         try:
             super().__init__(server.host, server.port, server.timeout)
         except BaseException:
@@ -91,7 +91,7 @@ class _POP3(poplib.POP3):
 
     def _putline(self, line: bytes) -> None:
         self.reader.restart()
-        super()._putline(line)
+        self.sock.sendall(line + b"\r\n")
 
     def _getline(self) -> tuple[bytes, int]:
         line = self.reader.line()
@@ -102,7 +102,8 @@ class _POP3(poplib.POP3):
         if "STLS" not in self.capa():
             raise InsecureConnection("the server does not offer STLS", "TLS")
         try:
-            self._shortcmd("STLS")
+            self.put("STLS")
+            self.answer()
         except poplib.error_proto as error:
             raise InsecureConnection(_words(error), "TLS") from error
         nothing_injected(self.reader.buffered())
@@ -120,7 +121,7 @@ class _POP3(poplib.POP3):
         self._putline("\r\n".join(lines).encode())
 
     def answer(self) -> bytes:
-        return self._getresp()
+        return self._getresp()  # type: ignore[attr-defined]
 
     def text(self) -> Iterator[bytes]:
         """The octets after a positive answer, dots unstuffed, in blocks (RFC 1939 §3). To be read to the end.

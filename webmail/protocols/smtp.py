@@ -13,7 +13,7 @@ import smtplib
 import socket
 from collections.abc import Iterator
 from types import TracebackType
-from typing import BinaryIO, Self
+from typing import Any, BinaryIO, Self
 
 from webmail.protocols.base import Credentials, Envelope, Security, Server, Submitted
 from webmail.protocols.errors import (
@@ -55,6 +55,9 @@ _BARE = re.compile(rb"\r\n|\r|\n")
 
 class _SMTP(smtplib.SMTP):
     """smtplib on our socket and with bounded replies."""
+
+    sock: Any  # a socket, or None when closed; smtplib's own declarations do not let it be one of ours
+    file: Any  # a Reader
 
     def __init__(self, server: Server, local_name: str) -> None:
         self._server = server
@@ -245,8 +248,7 @@ class SMTPTransport:
             raise Unreachable("the server closed the connection") from error
         if spoke:
             code, reply = self._smtp.getreply()
-            error = reply_error(code, reply)
-            raise Unreachable(error.detail, error.code)
+            raise Unreachable(clean_detail(reply), _codes(code, reply))
 
     def _finish_data(self) -> str:
         """The final dot and the answer to it. Losing the connection from here on leaves it open what happened."""

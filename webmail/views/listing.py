@@ -207,10 +207,11 @@ def days(scope: Scope, messages: list[Message], current: int | None = None) -> l
 
 
 def _who(message: Message, mine: set[str], outgoing: bool) -> str:
-    if outgoing or (message.from_email.lower() in mine and message.addresses.get("to")):
+    if outgoing:
         people = [name or email for name, email in message.addresses.get("to", [])]
-        text = ", ".join(people[:3]) or _("(no recipient)")
-        return text if outgoing else _("To: %(people)s") % {"people": text}
+        return ", ".join(people[:3]) or _("(no recipient)")
+    if message.from_email.lower() in mine:
+        return _("Me")
     return message.from_name or message.from_email or _("(no sender)")
 
 

@@ -101,7 +101,7 @@ def present(request: HttpRequest, row: Message, mine: set[str], open_: bool) -> 
         "to": _to_line(row, mine),
         "time": listing.time_text(timezone.localtime(row.received_at), timezone.localdate()),
         "stamp": row.received_at.isoformat(timespec="minutes"),
-        "sent": date_format(timezone.localtime(row.sent_at or row.received_at), "DATETIME_FORMAT"),
+        "sent": date_format(timezone.localtime(row.sent_at or row.received_at), "j F Y H:i"),
         "people": [(title, row.people(field)) for field, title in _people_fields() if row.addresses.get(field)],
     }
     if open_:

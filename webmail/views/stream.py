@@ -23,6 +23,7 @@ async def events(request: HttpRequest) -> HttpResponse:
     response = StreamingHttpResponse(_stream(user.pk, last_id if re.fullmatch(r"\d+-\d+", last_id) else "$"), content_type="text/event-stream")
     response["Cache-Control"] = "no-store"
     response["X-Accel-Buffering"] = "no"
+    response["Content-Encoding"] = "identity"  # compression would hold events back until its buffer is full
     return response
 
 

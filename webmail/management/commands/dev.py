@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-import http.client
 import importlib.util
 import os
 import re
@@ -32,7 +31,7 @@ from webmail import events
 from webmail.management.commands.translations import compile_stale
 from webmail.management.supervisor import GaveUp, Program, Supervisor
 
-ENDING_ORDER = ("web", "watch", "worker", "demo", "redis")
+ENDING_ORDER = (("web", "watch", "worker"), ("demo",), ("redis",))  # each group needs those after it
 SOCKET_PATH_LIMIT = 100  # octets; the kernel's own is 108 (unix(7))
 START_PATIENCE = 90.0  # seconds, for a slow machine's first start
 
@@ -87,7 +86,7 @@ class Command(BaseCommand):
         for name in ("redis", "demo", "web"):
             if name in programs:
                 supervisor.start(programs[name])
-        answered = supervisor.wait_until(_ready, START_PATIENCE)
+        answered = supervisor.wait_until(_Answer(), START_PATIENCE)
         # Only now, so that on a small machine the first page does not wait for what works behind it.
         for name in ("worker", "watch"):
             if not supervisor.interrupted:
@@ -222,18 +221,30 @@ def _reachable_host() -> str:
     return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.HOST, settings.HOST)  # noqa: S104
 
 
-def _ready() -> bool:
-    if settings.DEMO and not (settings.DEMO_DIR / "servers.toml").exists():
-        return False
-    connection = http.client.HTTPConnection(_reachable_host(), settings.PORT, timeout=30)
-    try:
-        connection.request("GET", "/sign-in/")
-        connection.getresponse().read()
-    except OSError:
-        return False
-    finally:
-        connection.close()
-    return True
+class _Answer:
+    """Whether the web server answers, asked without waiting: while we waited nobody would read what it says."""
+
+    def __init__(self) -> None:
+        self._connection: socket.socket | None = None
+
+    def __call__(self) -> bool:
+        if settings.DEMO and not (settings.DEMO_DIR / "servers.toml").exists():
+            return False
+        try:
+            if self._connection is None:
+                self._connection = socket.create_connection((_reachable_host(), settings.PORT), timeout=5)
+                # The first page loads what the others need, so that nobody waits for it.
+                self._connection.sendall(b"GET /sign-in/ HTTP/1.0\r\nHost: localhost\r\n\r\n")
+                self._connection.setblocking(False)
+            answered = bool(self._connection.recv(1024))
+        except BlockingIOError:
+            return False
+        except OSError:  # not listening yet
+            answered = False
+        if self._connection:
+            self._connection.close()
+            self._connection = None
+        return answered
 
 
 def _welcome() -> str:

@@ -99,6 +99,9 @@ class _Collector:
         self._sets: dict[bytes, frozenset[str]] = {}
 
     def take(self, response: Response) -> bool:
+        if response.code == b"CLOSED":  # so far it was the mailbox that was open before, RFC 7162 §3.2.11
+            self.flags.clear()
+            self.vanished = UidSet()
         if response.kind == b"FETCH":
             self._take_flags(response)
             return True

@@ -17,8 +17,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
-import imapclient
-from imapclient.exceptions import CapabilityError
+import imapclient  # type: ignore[import-untyped]
+from imapclient.exceptions import CapabilityError  # type: ignore[import-untyped]
 
 from webmail.protocols.base import Credentials, Security, Server
 from webmail.protocols.errors import (
@@ -104,13 +104,13 @@ class _BoundedIMAP4(imaplib.IMAP4):
         # RFC 9051 §9 wants words after OK; some servers have none, and imaplib then gives up.
         return _WORDLESS.sub(rb"\1 \r\n", self.reader.line())
 
-    def send(self, data: bytes) -> None:
+    def send(self, data: bytes) -> None:  # type: ignore[override]
         self.sock.sendall(data)
 
     def shutdown(self) -> None:
         abandon(self.sock)
 
-    def starttls(self, ssl_context: ssl.SSLContext | None = None) -> tuple[str, list]:
+    def starttls(self, ssl_context: ssl.SSLContext | None = None) -> tuple[str, list]:  # type: ignore[override]
         typ, data = self._simple_command("STARTTLS")  # RFC 9051 §6.2.1
         if typ == "OK":
             nothing_injected(self.reader.buffered())

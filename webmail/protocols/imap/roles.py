@@ -22,7 +22,8 @@ _NAMES = {
         borrador, bozze, bozza, rascunhos, rascunho, concepten, concept, klad, szkice robocze, wersje robocze,
         kopie robocze, luonnokset, koncepty, rozpracované, konceptai, piszkozatok, vázlatok, drög, черновики,
         черновик, чернетки, чернови, taslaklar, πρόχειρα, ciorne, osnutki, skice, mustandid, melnraksti,
-        juodraščiai, esborranys, zirriborroak, borradors, drafty, 下書き, 草稿, 草稿箱, 草稿夾, 임시보관함, 임시 보관함, טיוטות,
+        juodraščiai, esborranys, zirriborroak, borradors, drafty, 下書き, 草稿, 草稿箱, 草稿夾, 임시보관함,
+        임시 보관함, טיוטות,
         مسودات, المسودات, bản nháp, konsep, draf, แบบร่าง""",
     "sent": """
         sent, sent items, sent messages, sent mail, sendt, sendte elementer, sendt post, sendte, skickat,
@@ -33,13 +34,15 @@ _NAMES = {
         odeslané, odeslaná pošta, odoslané, elküldött, elküldött elemek, sent-mail, отправленные,
         исходящие отправленные, надіслані, изпратени, gönderilmiş öğeler, gönderilenler, gönderilmiş,
         απεσταλμένα, trimise, elemente trimise, poslano, poslane, saadetud, nosūtītie, išsiųsti, enviats,
-        bidalita, 送信済み, 送信済みアイテム, 送信済みメール, 已发送, 已发送邮件, 已傳送, 已傳送的郵件, 寄件備份, 寄件匣備份, 已寄出, 보낸 편지함, 보낸편지함, 보낸 메일함,
+        bidalita, 送信済み, 送信済みアイテム, 送信済みメール, 已发送, 已发送邮件, 已傳送, 已傳送的郵件,
+        寄件備份, 寄件匣備份, 已寄出, 보낸 편지함, 보낸편지함, 보낸 메일함,
         פריטים שנשלחו, נשלחו, المرسلة, البريد المرسل, العناصر المرسلة, thư đã gửi, terkirim, item terkirim,
         ส่งแล้ว, sendir hlutir""",
     "archive": """
         archive, archives, arkiv, archiv, archivo, archivados, archivio, arquivo, arquivos, archief, archiwum,
         arkisto, archív, archivace, архив, архів, arşiv, αρχείο, arhiva, arhiv, arhīvs, archyvas, arhiiv,
-        arxiu, artxiboa, アーカイブ 归档 存档 封存 보관함 보관, ארכיון, أرشيف, الأرشيف, lưu trữ, arsip, all mail""",
+        arxiu, artxiboa, アーカイブ,
+        归档, 存档, 封存, 보관함, 보관, ארכיון, أرشيف, الأرشيف, lưu trữ, arsip, all mail""",
     "junk": """
         junk, spam, junk e-mail, junk email, junk mail, bulk mail, bulk, søppelpost, uønsket e-post, uønsket,
         skräppost, skräp, uønsket mail, uønsket post, junk-e-mail, spamverdacht, unerwünscht,
@@ -48,7 +51,8 @@ _NAMES = {
         wiadomości-śmieci, niechciane, roskaposti, nevyžádaná pošta, nevyžádané, nevyžiadaná pošta,
         levélszemét, спам, нежелательная почта, небажана пошта, önemsiz e-posta, gereksiz, ανεπιθύμητα,
         nesolicitate, neželena pošta, neželjena pošta, rämpspost, mēstules, brukalas, correu brossa, 迷惑メール,
-        垃圾邮件, 垃圾郵件, 垃圾信件, 정크 메일, 스팸 메일함, 스팸메일함, 스팸, דואר זבל, ספאם, البريد غير المرغوب فيه, بريد مزعج, thư rác,
+        垃圾邮件, 垃圾郵件, 垃圾信件, 정크 메일, 스팸 메일함, 스팸메일함, 스팸, דואר זבל, ספאם,
+        البريد غير المرغوب فيه, بريد مزعج, thư rác,
         จดหมายขยะ, ruslpóstur""",
     "trash": """
         trash, deleted items, deleted messages, deleted, bin, wastebasket, papirkurv, papirkurven, søppelkurv,
@@ -60,8 +64,10 @@ _NAMES = {
         elementy usunięte, roskakori, poistetut, koš, odstraněná pošta, smazané, kôš, odstránené, kuka, lomtár,
         törölt elemek, törölt, корзина, удаленные, удалённые, кошик, кошче, çöp kutusu, silinmiş öğeler, çöp,
         κάδος απορριμμάτων, κάδος, διαγραμμένα, coș de gunoi, elemente șterse, koš za smeti, smeće, prügikast,
-        miskaste, atkritne, šiukšlinė, paperera, zakarrontzia, ごみ箱, ゴミ箱, 削除済みアイテム, 已删除, 已删除邮件, 废纸篓, 垃圾箱, 刪除的郵件,
-        刪除的郵件匣, 垃圾桶, 휴지통, 지운 편지함, 삭제된 항목, פריטים שנמחקו, אשפה, سلة المهملات, المهملات, العناصر المحذوفة,
+        miskaste, atkritne, šiukšlinė, paperera, zakarrontzia, ごみ箱, ゴミ箱, 削除済みアイテム, 已删除,
+        已删除邮件, 废纸篓, 垃圾箱, 刪除的郵件,
+        刪除的郵件匣, 垃圾桶, 휴지통, 지운 편지함, 삭제된 항목, פריטים שנמחקו, אשפה, سلة المهملات, المهملات,
+        العناصر المحذوفة,
         thùng rác, tong sampah, sampah, ถังขยะ, rusl""",
 }
 

@@ -145,7 +145,9 @@ class IMAPStore:
     def _observe(self, response: Response) -> None:
         if self._selected is None:
             return
-        if response.kind == b"EXISTS":
+        if response.code == b"CLOSED":  # RFC 9051 §7.1: what came before was about the mailbox that was open until now
+            self._selected.exists = 0
+        elif response.kind == b"EXISTS":
             self._selected.exists = response.number
         elif response.kind == b"EXPUNGE":
             self._selected.exists -= 1
@@ -189,7 +191,7 @@ class IMAPStore:
     def _counts(self, done: Done, names: list[str], roles: Mapping[str, str]) -> dict[str, tuple[int, int]]:
         if self._can("LIST-EXTENDED", "LIST-STATUS"):
             return dict(filter(None, map(_status, done.of(b"STATUS"))))
-        counts = {}
+        counts: dict[str, tuple[int, int]] = {}
         first = sorted(names, key=lambda name: name not in roles)[:STATUS_LIMIT]
         tags = [self._client.send(_status_command(name)) for name in first]
         for tag in tags:
@@ -201,11 +203,11 @@ class IMAPStore:
         return counts
 
     def create_mailbox(self, name: str) -> None:
-        self._client.run(b"CREATE", quoted(encode_mailbox(name)))  # RFC 9051 §6.3.4
+        self._client.run(b"CREATE", quoted(_new_name(name)))  # RFC 9051 §6.3.4
 
     def rename_mailbox(self, name: str, new_name: str) -> None:
         self._unselect(name)
-        self._client.run(b"RENAME", quoted(encode_mailbox(name)), quoted(encode_mailbox(new_name)))  # RFC 9051 §6.3.6
+        self._client.run(b"RENAME", quoted(encode_mailbox(name)), quoted(_new_name(new_name)))  # RFC 9051 §6.3.6
 
     def destroy_mailbox(self, name: str) -> None:
         self._unselect(name)
@@ -498,6 +500,14 @@ def _listed(response: Response) -> tuple[str, str | None, frozenset[str]]:
 
 def _name(octets: bytes) -> str:
     return "INBOX" if octets.upper() == b"INBOX" else decode_mailbox(octets)  # RFC 9051 §5.1
+
+
+def _new_name(name: str) -> bytes:
+    """Octets for a name of our own making; one that would be listed under another name is none."""
+    octets = encode_mailbox(name)
+    if decode_mailbox(octets) != name:
+        raise Refused("a mailbox cannot have this name")
+    return octets
 
 
 def _status_command(name: str) -> bytes:

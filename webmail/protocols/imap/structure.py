@@ -58,7 +58,8 @@ class _Tree:
         if not isinstance(body, list) or len(body) < 7:
             raise _Odd
         kind, subtype = text(body[0]).lower() or "application", text(body[1]).lower() or "octet-stream"
-        extension, children = 7, ()
+        extension = 7
+        children: tuple[Structure, ...] = ()
         if kind == "text":
             extension = 8  # lines
         elif kind == "message" and subtype in ("rfc822", "global") and len(body) > 8 and isinstance(body[8], list):

@@ -19,6 +19,7 @@ UID_LIMIT = 2**32 - 1  # RFC 9051 §2.3.1.1
 
 _TOKEN = re.compile(rb'([()])|"((?:[^"\\]|\\.)*)"|((?:[^\s()"\[]|\[[^\]]*\]|\[)+)|(\S)', re.S)
 _LITERAL = re.compile(rb"~?\{(\d{1,19})\+?\}$")
+_NIL = (b"NIL", b"nil", b"Nil")
 _ESCAPED = re.compile(rb"\\(.)", re.S)
 
 
@@ -31,48 +32,43 @@ def literal_size(line: bytes) -> int | None:
 
 
 def parse(pieces: Sequence[bytes]) -> list:
-    """Values of a response: ``pieces`` are its lines and literals in turn. Strings and atoms are bytes, NIL is None."""
-    values: list = []
-    stack = [values]
-    depth = count = 0
+    """Values of a response: ``pieces`` are its lines and literals in turn. Strings and atoms are bytes, NIL is None.
+
+    Flat and without a call per token, because this loop is most of what fetching a list costs."""
+    current: list = []
+    stack: list[list] = []
+    skipped = count = 0  # parentheses open below NESTING_LIMIT; values so far
     for position, piece in enumerate(pieces):
         if position % 2:
-            if depth <= NESTING_LIMIT:
-                stack[-1].append(piece)
+            if not skipped:
+                current.append(piece)
             continue
-        line = _LITERAL.sub(b"", piece) if position + 1 < len(pieces) else piece
-        for match in _TOKEN.finditer(line):
-            count += 1
-            kind = match.lastindex
-            if kind == 1:
-                depth = _nest(stack, depth, match.group(1) == b"(")
-            elif kind == 4:
-                raise ProtocolError(f"unexpected {match.group(4)!r} in a response")
-            elif depth <= NESTING_LIMIT:
-                stack[-1].append(_atom(match.group(3)) if kind == 3 else _unquoted(match.group(2)))
+        tokens = _TOKEN.findall(_LITERAL.sub(b"", piece) if position + 1 < len(pieces) else piece)
+        count += len(tokens)
         if count > ITEMS_LIMIT:
             raise ProtocolError("too many values in one response")
-    if depth:
+        for parenthesis, string, atom, junk in tokens:
+            if parenthesis == b"(":
+                if skipped or len(stack) == NESTING_LIMIT:
+                    skipped += 1
+                    continue
+                stack.append(current)
+                current = []
+                stack[-1].append(current)
+            elif parenthesis:
+                if skipped:
+                    skipped -= 1
+                elif stack:
+                    current = stack.pop()
+                else:
+                    raise ProtocolError("a parenthesis too many")
+            elif junk:
+                raise ProtocolError(f"unexpected {junk!r} in a response")
+            elif not skipped:  # an empty string is what leaves all four empty
+                current.append((None if atom in _NIL else atom) if atom else _unquoted(string))
+    if stack or skipped:
         raise ProtocolError("a parenthesis is not closed")
-    return values
-
-
-def _nest(stack: list[list], depth: int, opening: bool) -> int:
-    if opening:
-        if depth < NESTING_LIMIT:
-            inner: list = []
-            stack[-1].append(inner)
-            stack.append(inner)
-        return depth + 1
-    if not depth:
-        raise ProtocolError("a parenthesis too many")
-    if depth <= NESTING_LIMIT:
-        stack.pop()
-    return depth - 1
-
-
-def _atom(atom: bytes) -> bytes | None:
-    return None if atom in (b"NIL", b"nil", b"Nil") else atom
+    return current
 
 
 def _unquoted(inner: bytes) -> bytes:
