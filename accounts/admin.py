@@ -7,7 +7,7 @@ from accounts.models import Account, Identity, User
 class UserAdmin(admin.ModelAdmin):
     list_display = ["address", "is_active", "is_staff", "last_login"]
     search_fields = ["address"]
-    fields = ["address", "is_active", "is_staff", "is_superuser", "language", "theme", "time_zone"]
+    fields = ["handle", "address", "is_active", "is_staff", "is_superuser", "language", "theme", "time_zone"]
 
 
 @admin.register(Account)
@@ -17,7 +17,17 @@ class AccountAdmin(admin.ModelAdmin):
     list_display = ["address", "user", "incoming", "synced_at", "trouble"]
     search_fields = ["address", "user__address"]
     fields = ["user", "address", "name", "incoming", "outgoing", "username", "synced_at", "trouble", "trouble_detail"]
-    readonly_fields = fields
+    readonly_fields = (
+        "user",
+        "address",
+        "name",
+        "incoming",
+        "outgoing",
+        "username",
+        "synced_at",
+        "trouble",
+        "trouble_detail",
+    )
 
 
 @admin.register(Identity)

@@ -58,7 +58,9 @@ class ServerURL:
         """Raises BadURL."""
         parts = urlsplit(url)
         if parts.scheme not in _PORTS:
-            raise BadURL(_("“%(url)s” does not begin with one of: %(schemes)s.") % {"url": url, "schemes": ", ".join(_PORTS)})
+            raise BadURL(
+                _("“%(url)s” does not begin with one of: %(schemes)s.") % {"url": url, "schemes": ", ".join(_PORTS)}
+            )
         protocol = parts.scheme[:4]
         try:
             host, port = parts.hostname, parts.port
@@ -136,7 +138,9 @@ def public_addresses(host: str, port: int) -> tuple[str, ...]:
         raise Unreachable(_("There is no server named %(host)s.") % {"host": host}) from error
     addresses = tuple(dict.fromkeys(str(info[4][0]) for info in found))[:MAX_ADDRESSES]
     if not addresses or not all(is_public(address) for address in addresses):
-        raise Refused(_("%(host)s is not a public address. Only the operator can allow it.") % {"host": host}, "PRIVATE")
+        raise Refused(
+            _("%(host)s is not a public address. Only the operator can allow it.") % {"host": host}, "PRIVATE"
+        )
     return addresses
 
 
@@ -279,7 +283,11 @@ def _guesses(address: str, domain: str) -> Iterator[Candidate]:
             continue
         outgoing = next((name for name in (*outgoing_names, host) if _exists(name)), host)
         yield Candidate(
-            ServerURL("imap", Security.TLS, host, 993), ServerURL("smtp", Security.TLS, outgoing, 465), address, False, "guess"
+            ServerURL("imap", Security.TLS, host, 993),
+            ServerURL("smtp", Security.TLS, outgoing, 465),
+            address,
+            False,
+            "guess",
         )
 
 

@@ -69,7 +69,11 @@ class ServersMixin(forms.Form):
         incoming = self._url("incoming", self.cleaned_data.get("incoming_protocol") or "imap")
         if not incoming:
             return None
-        fields = {"incoming": incoming, "outgoing": self._url("outgoing", "smtp"), "username": self.cleaned_data.get("username", "")}
+        fields = {
+            "incoming": incoming,
+            "outgoing": self._url("outgoing", "smtp"),
+            "username": self.cleaned_data.get("username", ""),
+        }
         return manual_candidate(address, fields)
 
 
@@ -116,20 +120,38 @@ class IdentityForm(forms.ModelForm):
 
 
 def time_zones() -> list[tuple[str, str]]:
-    names = sorted(name for name in zoneinfo.available_timezones() if "/" in name and not name.startswith(("Etc/", "posix", "right")))
-    return [("", _("As the server: %(zone)s") % {"zone": settings.TIME_ZONE}), *((n, n.replace("_", " ")) for n in names), ("UTC", "UTC")]
+    names = sorted(
+        name
+        for name in zoneinfo.available_timezones()
+        if "/" in name and not name.startswith(("Etc/", "posix", "right"))
+    )
+    return [
+        ("", _("As the server: %(zone)s") % {"zone": settings.TIME_ZONE}),
+        *((n, n.replace("_", " ")) for n in names),
+        ("UTC", "UTC"),
+    ]
 
 
 class PreferencesForm(forms.ModelForm):
-    language = forms.ChoiceField(label=_("Language"), required=False, choices=[("", _("As the browser")), *settings.LANGUAGES])
+    language = forms.ChoiceField(
+        label=_("Language"), required=False, choices=[("", _("As the browser")), *settings.LANGUAGES]
+    )
     theme = forms.ChoiceField(label=_("Theme"), choices=settings.THEMES)
     time_zone = forms.ChoiceField(label=_("Time zone"), required=False, choices=time_zones)
     undo_send = forms.TypedChoiceField(
         label=_("Undo send"),
         coerce=int,
-        choices=[(0, _("Off")), (5, _("5 seconds")), (10, _("10 seconds")), (30, _("30 seconds")), (60, _("60 seconds"))],
+        choices=[
+            (0, _("Off")),
+            (5, _("5 seconds")),
+            (10, _("10 seconds")),
+            (30, _("30 seconds")),
+            (60, _("60 seconds")),
+        ],
     )
-    page_size = forms.TypedChoiceField(label=_("Messages a page"), coerce=int, choices=[(n, str(n)) for n in (25, 50, 100, 200)])
+    page_size = forms.TypedChoiceField(
+        label=_("Messages a page"), coerce=int, choices=[(n, str(n)) for n in (25, 50, 100, 200)]
+    )
 
     class Meta:
         model = User

@@ -1,9 +1,12 @@
 """Who uses Postkasse and where their mail is.
 
 A *User* is known by a mail address; there is no registration and no password of ours: signing in means that the
-person's own mail server accepts them. An *Account* is one mailbox somewhere, with a server for incoming and one for
-outgoing mail; an *Identity* (RFC 8621 §6) is a name and address to write as. Preferences are columns of the user,
-because every page reads them.
+person's own mail server accepts them. A server that the address itself leads to (the operator's table, the domain's own
+records) vouches for the address; one that somebody typed in vouches only for itself, so such users have the server in
+their ``handle`` and can never be taken for, or stand in the way of, the owner of the address.
+
+An *Account* is one mailbox somewhere, with a server for incoming and one for outgoing mail; an *Identity* (RFC 8621 §6)
+is a name and address to write as. Preferences are columns of the user, because every page reads them.
 """
 
 from __future__ import annotations
@@ -32,19 +35,20 @@ COLOURS = 4
 
 
 class UserManager(BaseUserManager["User"]):
-    def create_user(self, address: str, password: str | None = None, **fields: Any) -> User:
-        user = self.model(address=address.lower(), **fields)
+    def create_user(self, address: str, password: str | None = None, handle: str = "", **fields: Any) -> User:
+        user = self.model(address=address.lower(), handle=handle or address.lower(), **fields)
         user.set_password(password)
         user.save()
         return user
 
-    def create_superuser(self, address: str, password: str | None = None, **fields: Any) -> User:
+    def create_superuser(self, handle: str, password: str | None = None, **fields: Any) -> User:
         """An operator, who signs in to /admin/ with a password of ours."""
-        return self.create_user(address, password, is_staff=True, is_superuser=True, **fields)
+        return self.create_user(handle, password, is_staff=True, is_superuser=True, **fields)
 
 
 class User(AbstractBaseUser, PermissionsMixin):
-    address = models.EmailField(unique=True, max_length=254)
+    handle = models.CharField(unique=True, max_length=600)
+    address = models.EmailField(max_length=254)
     is_active = models.BooleanField(default=True)
     is_staff = models.BooleanField(default=False)
     date_joined = models.DateTimeField(default=timezone.now)
@@ -56,7 +60,7 @@ class User(AbstractBaseUser, PermissionsMixin):
     page_size = models.PositiveSmallIntegerField(default=50)
 
     objects = UserManager()
-    USERNAME_FIELD = "address"
+    USERNAME_FIELD = "handle"
 
     def __str__(self) -> str:
         return self.address

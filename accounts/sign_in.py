@@ -88,7 +88,9 @@ def save_account(user: User, address: str, password: str, candidate: Candidate) 
 
 def files_sent_itself(outgoing: ServerURL | None) -> bool:
     """Providers known to put a copy of submitted mail into Sent on their own."""
-    return outgoing is not None and outgoing.host.endswith(("gmail.com", "googlemail.com", "office365.com", "outlook.com"))
+    return outgoing is not None and outgoing.host.endswith(
+        ("gmail.com", "googlemail.com", "office365.com", "outlook.com")
+    )
 
 
 def manual_candidate(address: str, data: dict[str, str]) -> Candidate:

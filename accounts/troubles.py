@@ -37,7 +37,9 @@ def explain_discovery(domain: str) -> Trouble:
 def _unreachable(host: str) -> tuple[str, str]:
     return (
         _("%(host)s does not answer.") % {"host": host},
-        _("It may be down, or the port may be closed on the way. Try again in a minute, or check the server name and port."),
+        _(
+            "It may be down, or the port may be closed on the way. Try again in a minute, or check the server name and port."
+        ),
     )
 
 
@@ -69,7 +71,9 @@ def _protocol(host: str) -> tuple[str, str]:
 def _private(host: str) -> tuple[str, str]:
     return (
         _("%(host)s did not allow this.") % {"host": host},
-        _("The words beside this say why. If it concerns the server's address, the operator of this site can allow it."),
+        _(
+            "The words beside this say why. If it concerns the server's address, the operator of this site can allow it."
+        ),
     )
 
 

@@ -20,9 +20,10 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts import throttle
-from accounts.discovery import Candidate
+from accounts.discovery import Candidate, ServerURL
 from accounts.forms import AccountEditForm, AccountForm, IdentityForm, PreferencesForm, SignInForm
 from accounts.models import Account, Identity, User
+from accounts.requests import Request
 from accounts.sign_in import CannotSignIn, demo_sign_in, save_account, verify
 from accounts.troubles import Trouble
 from webmail.protocols.base import MailStore
@@ -39,10 +40,10 @@ def on_account(welcome: Callable[[Account, MailStore | None], None]) -> None:
 
 
 # What the settings pages show beside their own: the sidebar of webmail, told in the same way.
-_page_context: Callable[[HttpRequest, str], dict[str, Any]] | None = None
+_page_context: Callable[[Request, str], dict[str, Any]] | None = None
 
 
-def on_page(context: Callable[[HttpRequest, str], dict[str, Any]]) -> None:
+def on_page(context: Callable[[Request, str], dict[str, Any]]) -> None:
     global _page_context
     _page_context = context
 
@@ -54,7 +55,7 @@ def _greet(account: Account, store: MailStore | None) -> None:
         store.close()
 
 
-def _surroundings(request: HttpRequest, current: str) -> dict[str, Any]:
+def _surroundings(request: Request, current: str) -> dict[str, Any]:
     shown = _page_context(request, current) if _page_context else {}
     return {**shown, "own_accounts": Account.objects.for_user(request.user), "section": current}
 
@@ -73,12 +74,21 @@ def sign_in(request: HttpRequest) -> HttpResponse:
     if request.user.is_authenticated and request.method != "POST":
         return redirect(after)
     form = SignInForm(request.POST or None)
-    context: dict[str, Any] = {"form": form, "next": after, "demo": demo_sign_in(), "ask": bool(request.POST.get("incoming_host"))}
+    context: dict[str, Any] = {
+        "form": form,
+        "next": after,
+        "demo": demo_sign_in(),
+        "ask": bool(request.POST.get("incoming_host")),
+    }
     if request.method != "POST":
         return render(request, "accounts/sign_in.html", context)
     if not form.is_valid():
         return render(request, "accounts/sign_in.html", context, status=422)
-    address, password, network = form.cleaned_data["address"], form.cleaned_data["password"], request.META.get("REMOTE_ADDR", "")
+    address, password, network = (
+        form.cleaned_data["address"],
+        form.cleaned_data["password"],
+        request.META.get("REMOTE_ADDR", ""),
+    )
     if throttle.is_blocked(address, network):
         context["trouble"] = Trouble(_("Too many tries."), _("Wait five minutes, then try again."))
         return render(request, "accounts/sign_in.html", context, status=429)
@@ -97,29 +107,46 @@ def sign_in(request: HttpRequest) -> HttpResponse:
     return HttpResponseRedirect(after)
 
 
+def _handle(address: str, by_hand: Candidate | None) -> str:
+    """Who this is: the owner of the address, or somebody whose server was typed in (see accounts.models)."""
+    if by_hand is None:
+        return address.lower()
+    return f"{address.lower()} at {by_hand.incoming.host.lower()}:{by_hand.incoming.port}"
+
+
 def _admit(address: str, password: str, by_hand: Candidate | None) -> User:
-    """The user of this address, after their server took the password. Raises CannotSignIn."""
-    known = Account.objects.filter(user__address=address.lower(), address__iexact=address).select_related("user").first()
-    if known and known.user.is_active and by_hand is None:
+    """The user, after a server took the password. Raises CannotSignIn."""
+    handle = _handle(address, by_hand)
+    known = Account.objects.filter(user__handle=handle, address__iexact=address).select_related("user").first()
+    if known and known.user.is_active:
         if known.vouches_for(password, timezone.now()):
             return known.user
-        return _admit_known(known, password)
+        try:
+            return _admit_known(known, password)
+        except CannotSignIn as error:
+            if by_hand or not getattr(error.__cause__, "connection_lost", False):
+                raise
+            log.info("%s: the known server is away, looking whether the address leads elsewhere now", known)
     accepted = verify(address, password, by_hand)
-    user = User.objects.filter(address=address.lower()).first() or User.objects.create_user(address)
+    user = User.objects.filter(handle=handle).first() or User.objects.create_user(address, handle=handle)
     if not user.is_active:
         accepted.store.close()
-        raise CannotSignIn(Trouble(_("This address may not sign in here."), _("Ask the operator of this site.")), ask=False)
-    account = save_account(user, address, password, accepted.candidate)
+        raise CannotSignIn(
+            Trouble(_("This address may not sign in here."), _("Ask the operator of this site.")), ask=False
+        )
+    account = save_account(user, known.address if known else address, password, accepted.candidate)
     _greet(account, accepted.store)
     return user
 
 
 def _admit_known(account: Account, password: str) -> User:
     """Settings are known already. With the server away, the password it last took still opens the mail we keep."""
-    from accounts.discovery import ServerURL
-
     candidate = Candidate(
-        ServerURL.parse(account.incoming), ServerURL.parse(account.outgoing) if account.outgoing else None, account.username, True, "known"
+        ServerURL.parse(account.incoming),
+        ServerURL.parse(account.outgoing) if account.outgoing else None,
+        account.username,
+        True,
+        "known",
     )
     try:
         accepted = verify(account.address, password, candidate)
@@ -146,7 +173,7 @@ def sign_out(request: HttpRequest) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @login_required
-def preferences(request: HttpRequest) -> HttpResponse:
+def preferences(request: Request) -> HttpResponse:
     form = PreferencesForm(request.POST or None, instance=request.user)
     if request.method == "POST" and form.is_valid():
         form.save()
@@ -161,9 +188,13 @@ def preferences(request: HttpRequest) -> HttpResponse:
 @sensitive_post_parameters("password")
 @require_http_methods(["GET", "HEAD", "POST"])
 @login_required
-def create_account(request: HttpRequest) -> HttpResponse:
+def create_account(request: Request) -> HttpResponse:
     form = AccountForm(request.POST or None)
-    context = {**_surroundings(request, "account-creation"), "form": form, "ask": bool(request.POST.get("incoming_host"))}
+    context = {
+        **_surroundings(request, "account-creation"),
+        "form": form,
+        "ask": bool(request.POST.get("incoming_host")),
+    }
     if request.method != "POST" or not form.is_valid():
         return render(request, "accounts/create.html", context, status=422 if form.errors else 200)
     address = form.cleaned_data["address"]
@@ -173,7 +204,9 @@ def create_account(request: HttpRequest) -> HttpResponse:
     try:
         accepted = verify(address, form.cleaned_data["password"], by_hand)
     except CannotSignIn as error:
-        return render(request, "accounts/create.html", context | {"trouble": error.trouble, "ask": error.ask}, status=401)
+        return render(
+            request, "accounts/create.html", context | {"trouble": error.trouble, "ask": error.ask}, status=401
+        )
     account = save_account(request.user, address, form.cleaned_data["password"], accepted.candidate)
     if form.cleaned_data["name"]:
         account.name = form.cleaned_data["name"]
@@ -182,14 +215,14 @@ def create_account(request: HttpRequest) -> HttpResponse:
     return redirect(reverse("accounts:account", args=[account.pk]) + "?saved=1")
 
 
-def _own(request: HttpRequest, pk: int) -> Account:
+def _own(request: Request, pk: int) -> Account:
     return get_object_or_404(Account.objects.for_user(request.user), pk=pk)
 
 
 @sensitive_post_parameters("password")
 @require_http_methods(["GET", "HEAD", "POST"])
 @login_required
-def account(request: HttpRequest, pk: int) -> HttpResponse:
+def account(request: Request, pk: int) -> HttpResponse:
     """Name, servers and password of an account; what is saved was tried against the server first."""
     own = _own(request, pk)
     form = AccountEditForm(request.POST or None, initial=AccountEditForm.initial_of(own))
@@ -213,7 +246,11 @@ def _save_edited(own: Account, form: AccountEditForm) -> Trouble | None:
         form.add_error("incoming_host", _("An account needs a server to read from."))
         return None
     own.name, own.files_sent = data["name"], data["files_sent"]
-    servers_same = (str(candidate.incoming), str(candidate.outgoing or ""), candidate.username) == (own.incoming, own.outgoing, own.username)
+    servers_same = (str(candidate.incoming), str(candidate.outgoing or ""), candidate.username) == (
+        own.incoming,
+        own.outgoing,
+        own.username,
+    )
     if servers_same and not data["password"]:
         own.save(update_fields=["name", "files_sent"])
         return None
@@ -224,7 +261,11 @@ def _save_edited(own: Account, form: AccountEditForm) -> Trouble | None:
         accepted = verify(own.address, data["password"], candidate)
     except CannotSignIn as error:
         return error.trouble
-    own.incoming, own.outgoing, own.username = str(candidate.incoming), str(candidate.outgoing or ""), candidate.username
+    own.incoming, own.outgoing, own.username = (
+        str(candidate.incoming),
+        str(candidate.outgoing or ""),
+        candidate.username,
+    )
     own.remember(data["password"])
     own.save()
     _greet(own, accepted.store)
@@ -233,7 +274,7 @@ def _save_edited(own: Account, form: AccountEditForm) -> Trouble | None:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @login_required
-def remove_account(request: HttpRequest, pk: int) -> HttpResponse:
+def remove_account(request: Request, pk: int) -> HttpResponse:
     """Asks first. Mail stays on the server; of a downloading account the mail kept here goes, which the page says."""
     own = _own(request, pk)
     if request.method != "POST":
@@ -245,14 +286,14 @@ def remove_account(request: HttpRequest, pk: int) -> HttpResponse:
 # --- identities -------------------------------------------------------------------------------------------------
 
 
-def _identity_page(request: HttpRequest, own: Account, form: IdentityForm, existing: Identity | None) -> HttpResponse:
+def _identity_page(request: Request, own: Account, form: IdentityForm, existing: Identity | None) -> HttpResponse:
     context = {**_surroundings(request, f"account-{own.pk}"), "account": own, "form": form, "identity": existing}
     return render(request, "accounts/identity.html", context, status=422 if form.errors else 200)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @login_required
-def create_identity(request: HttpRequest, pk: int) -> HttpResponse:
+def create_identity(request: Request, pk: int) -> HttpResponse:
     own = _own(request, pk)
     form = IdentityForm(request.POST or None, instance=Identity(account=own, address=own.address))
     if request.method == "POST" and form.is_valid():
@@ -263,7 +304,7 @@ def create_identity(request: HttpRequest, pk: int) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @login_required
-def identity(request: HttpRequest, pk: int) -> HttpResponse:
+def identity(request: Request, pk: int) -> HttpResponse:
     existing = get_object_or_404(Identity.objects.for_user(request.user).select_related("account"), pk=pk)
     form = IdentityForm(request.POST or None, instance=existing)
     if request.method == "POST" and form.is_valid():
@@ -277,7 +318,7 @@ def identity(request: HttpRequest, pk: int) -> HttpResponse:
 
 @require_POST
 @login_required
-def remove_identity(request: HttpRequest, pk: int) -> HttpResponse:
+def remove_identity(request: Request, pk: int) -> HttpResponse:
     existing = get_object_or_404(Identity.objects.for_user(request.user), pk=pk)
     if Identity.objects.filter(account_id=existing.account_id).count() > 1:
         existing.delete()

@@ -79,6 +79,8 @@ class Running:
         except urllib.error.HTTPError as error:
             with error:
                 return error.code, error.read().decode()
+        except OSError as error:
+            return 0, f"{error}\n{self.output}"
 
     def end(self, number: signal.Signals) -> int:
         self.process.send_signal(number)
@@ -119,7 +121,7 @@ def test_it_comes_up_and_one_interrupt_ends_all_of_it(start: Callable[[Path], Ru
     assert f"http://127.0.0.1:{running.port}/" in running.output
     assert "kari@postkasse.test" in running.output
     status, page = running.get("/sign-in/")
-    assert status == 200
+    assert status == 200, page
     assert 'name="address"' in page
     wait_for(lambda: running.get("/healthz")[0] == 200, "a healthy answer")
     assert isinstance(json.loads(running.get("/healthz")[1]), dict)

@@ -7,7 +7,7 @@ coroutine instead of a thread (docs/architecture.md, "One process, two ways in")
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import Any, cast
 
 from a2wsgi import WSGIMiddleware
 
@@ -16,16 +16,17 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "webmail.settings")
 from django.core.asgi import get_asgi_application
 from django.core.wsgi import get_wsgi_application
 
-_pages = WSGIMiddleware(get_wsgi_application(), workers=12)
+_pages: Any = WSGIMiddleware(cast(Any, get_wsgi_application()), workers=12)
 _streams = get_asgi_application()
 STREAM_PREFIX = "/events/"
 
 
 async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
     if scope["type"] == "lifespan":
-        return await _lifespan(receive, send)
-    handler = _streams if scope["path"].startswith(STREAM_PREFIX) else _pages
-    return await handler(scope, receive, send)
+        await _lifespan(receive, send)
+        return
+    handler: Any = _streams if scope["path"].startswith(STREAM_PREFIX) else _pages
+    await handler(scope, receive, send)
 
 
 async def _lifespan(receive: Any, send: Any) -> None:

@@ -108,7 +108,9 @@ def octets_of(
     """The still encoded octets of a part, or of the whole message, from our blob or from the server. Raises MailError."""
     if message.blob:
         with message.blob.open("rb") as blob:
-            yield from mime.part_octets(cast(BinaryIO, blob), part_id) if part_id else iter(lambda: blob.read(65536), b"")
+            yield from (
+                mime.part_octets(cast(BinaryIO, blob), part_id) if part_id else iter(lambda: blob.read(65536), b"")
+            )
         return
     if store is None:
         with connections.store_of(message.account) as opened:

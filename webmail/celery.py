@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 from celery import Celery
+from celery.signals import worker_ready
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "webmail.settings")
 app = Celery("webmail")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks(["webmail"])
+
+
+@worker_ready.connect
+def sweep_at_once(**_: Any) -> None:
+    """What was left waiting goes on as soon as the worker is there, not when beat first thinks of it."""
+    app.send_task("webmail.sweep")

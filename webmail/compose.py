@@ -18,7 +18,7 @@ from django.utils.translation import gettext as _
 
 from accounts.models import Account, Identity, User
 from webmail import bodies, mime, threads
-from webmail.models import Draft, DraftAttachment, Message
+from webmail.models import Draft, DraftAttachment, Message, forget_file
 
 FIELDS = ("to", "cc", "bcc", "subject", "text")
 BASE64_GROWTH = 78 / 57  # encoded octets a line over plain ones (RFC 2045 §6.8)
@@ -111,7 +111,11 @@ def identity_for(user: User, message: Message) -> Identity:
     if not own:
         return default_identity(user)
     written_to = [person.email.lower() for person in (*message.people("to"), *message.people("cc"))]
-    written_to += [value.strip("<> ").lower() for name in ("delivered-to", "x-original-to") for value in message.fields.get(name, [])]
+    written_to += [
+        value.strip("<> ").lower()
+        for name in ("delivered-to", "x-original-to")
+        for value in message.fields.get(name, [])
+    ]
     written_to.append(message.from_email.lower())
     for address in written_to:
         for identity in own:
@@ -121,7 +125,7 @@ def identity_for(user: User, message: Message) -> Identity:
 
 
 def signature_block(identity: Identity | None) -> str:
-    """"-- " on its own line announces a signature (RFC 3676 §4.3)."""
+    """ "-- " on its own line announces a signature (RFC 3676 §4.3)."""
     return f"\n-- \n{identity.signature.rstrip()}\n" if identity and identity.signature.strip() else ""
 
 
@@ -202,20 +206,25 @@ def attach(draft: Draft, upload: UploadedFile) -> DraftAttachment:
         name = mime.safe_name(upload.name or "")
         raise Unsendable({"files": too_large(name, limit)})
     kind = mimetypes.guess_type(upload.name or "")[0] or "application/octet-stream"
-    attachment = DraftAttachment(draft=draft, name=mime.safe_name(upload.name or "") or _("attachment"), type=kind, size=size)
+    attachment = DraftAttachment(
+        draft=draft, name=mime.safe_name(upload.name or "") or _("attachment"), type=kind, size=size
+    )
     attachment.file.save("upload", upload, save=False)
     attachment.save()
     return attachment
 
 
 def too_large(name: str, limit: int) -> str:
-    return _("“%(name)s” makes the message larger than the limit of %(limit)d MB.") % {"name": name, "limit": limit // 1_000_000}
+    return _("“%(name)s” makes the message larger than the limit of %(limit)d MB.") % {
+        "name": name,
+        "limit": limit // 1_000_000,
+    }
 
 
 def detach(attachment: DraftAttachment) -> None:
     name = attachment.file.name
     attachment.delete()
-    attachment.file.storage.delete(name)
+    forget_file(name)
 
 
 def discard(draft: Draft) -> None:
@@ -282,7 +291,7 @@ def write(draft: Draft, out: BinaryIO) -> int:
 
 
 def _as_mime(attachment: DraftAttachment) -> mime.Attachment:
-    storage, name = attachment.file.storage, attachment.file.name
-    return mime.Attachment(attachment.name, attachment.type, attachment.size, lambda: cast(BinaryIO, storage.open(name, "rb")))
-
-
+    storage, name = attachment.file.storage, attachment.file.name or ""
+    return mime.Attachment(
+        attachment.name, attachment.type, attachment.size, lambda: cast(BinaryIO, storage.open(name, "rb"))
+    )

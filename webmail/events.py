@@ -11,7 +11,7 @@ import logging
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 import redis
 import redis.asyncio
@@ -80,14 +80,14 @@ async def subscribe(user_id: int, last_id: str) -> AsyncIterator[Event | None]:
     client = redis.asyncio.Redis.from_url(settings.REDIS_URL, socket_timeout=BLOCK_MS / 1000 + 5)
     try:
         if last_id == "$":
-            newest = await client.xrevrange(_stream(user_id), count=1)
+            newest: Any = await client.xrevrange(_stream(user_id), count=1)
             last_id = newest[0][0].decode() if newest else "0-0"
         while True:
             answer = await client.xread({_stream(user_id): last_id}, count=50, block=BLOCK_MS)
             if not answer:
                 yield None
                 continue
-            for entry_id, fields in answer[0][1]:
+            for entry_id, fields in cast("list[Any]", answer)[0][1]:
                 last_id = entry_id.decode()
                 yield Event(last_id, fields[b"kind"].decode(), json.loads(fields[b"data"]))
     finally:

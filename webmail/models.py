@@ -93,6 +93,17 @@ class Mailbox(models.Model):
         return str(ROLE_NAMES[self.role]) if self.role else self.path[-1]
 
     @property
+    def depth(self) -> int:
+        """How far it is indented; what a server keeps below INBOX for technical reasons stands beside it."""
+        if self.role:
+            return 0
+        return len(self.path) - (2 if self.path[0].upper() == "INBOX" and len(self.path) > 1 else 1)
+
+    @property
+    def parent_name(self) -> str:
+        return self.delimiter.join(self.path[:-1]) if self.delimiter else ""
+
+    @property
     def protected(self) -> bool:
         """Folders with a role stay as they are: mail programs everywhere count on them."""
         return bool(self.role)
@@ -154,7 +165,9 @@ class Message(models.Model):
     subject = models.TextField(blank=True)
     from_name = models.CharField(max_length=255, blank=True)
     from_email = models.CharField(max_length=320, blank=True)
-    addresses = models.JSONField(default=dict)  # {"to": [[name, email], …], "cc": …, "bcc": …, "reply_to": …, "from": …}
+    addresses = models.JSONField(
+        default=dict
+    )  # {"to": [[name, email], …], "cc": …, "bcc": …, "reply_to": …, "from": …}
     fields = models.JSONField(default=dict)  # the few header fields that pages use: list-id, list-unsubscribe …
     sent_at = models.DateTimeField(null=True)
     received_at = models.DateTimeField()
@@ -185,7 +198,9 @@ class Message(models.Model):
             models.Index(fields=["account", "message_id"]),
         ]  # fmt: skip
         constraints = [
-            models.UniqueConstraint(fields=["remote_mailbox", "uid"], condition=~Q(uid=""), name="one_row_per_remote_message")
+            models.UniqueConstraint(
+                fields=["remote_mailbox", "uid"], condition=~Q(uid=""), name="one_row_per_remote_message"
+            )
         ]
 
     def __str__(self) -> str:
@@ -270,8 +285,6 @@ class Operation(models.Model):
 
     class Meta:
         indexes = [models.Index(fields=["account", "state", "id"])]
-
-
 
 
 class DraftQuerySet(models.QuerySet["Draft"]):
@@ -389,13 +402,18 @@ class Submission(models.Model):
         ordering = ["-id"]
 
     @property
+    def seconds(self) -> int:
+        """How long it is held back still."""
+        return max(0, round((self.not_before - timezone.now()).total_seconds()))
+
+    @property
     def needs_person(self) -> bool:
         return self.state in (SubmissionState.REFUSED, SubmissionState.UNCERTAIN) or (
             self.state == SubmissionState.SENT and bool(self.refused) and not self.dismissed
         )
 
 
-def forget_file(name: str) -> None:
+def forget_file(name: str | None) -> None:
     """Remove a blob that nothing refers to any more."""
     if name:
         default_storage.delete(name)

@@ -15,7 +15,6 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import timedelta
 from typing import Any, ClassVar
 
-from django.core.files.storage import default_storage
 from django.db import transaction
 from django.db.models import Count, Q
 from django.utils import timezone
@@ -28,8 +27,10 @@ from webmail.models import (
     KEYWORD_FIELDS,
     Mailbox,
     Message,
+    MessageBody,
     Operation,
     OperationState,
+    forget_file,
 )
 from webmail.protocols.base import Condition, MailStore
 from webmail.protocols.errors import AlreadyExists, MailError, NotFound, Refused
@@ -108,8 +109,17 @@ def _locate(store: MailStore, mailbox: Mailbox, rows: Iterable[Message]) -> list
     found = []
     for row in rows:
         if not row.uid and row.message_id:
-            taken = set(Message.objects.filter(remote_mailbox=mailbox).exclude(uid="").filter(message_id=row.message_id).values_list("uid", flat=True))
-            free = [uid for uid in store.search(mailbox.remote_name or "", Condition(message_id=row.message_id)) if uid not in taken]
+            taken = set(
+                Message.objects.filter(remote_mailbox=mailbox)
+                .exclude(uid="")
+                .filter(message_id=row.message_id)
+                .values_list("uid", flat=True)
+            )
+            free = [
+                uid
+                for uid in store.search(mailbox.remote_name or "", Condition(message_id=row.message_id))
+                if uid not in taken
+            ]
             if free:
                 row.uid = free[-1]
                 row.save(update_fields=["uid"])
@@ -261,7 +271,7 @@ class Copy(Kind):
             row.pk, row._state.adding = None, True
             row.mailbox, row.remote_mailbox, row.uid = target, None, ""
             if row.blob:
-                with default_storage.open(row.blob.name) as blob:
+                with row.blob.storage.open(row.blob.name or "") as blob:
                     row.blob.save("copy", blob, save=False)
             row.save()
             copies[str(row.pk)] = original
@@ -320,17 +330,28 @@ class Destroy(Kind):
                 _show_in(ids, int(mailbox_id))
 
 
-def destroy_downloaded(op: Operation) -> None:
-    """Destroy on a downloading account: our copy goes. A copy left on the server is remembered by its uid alone, or it
-    would be downloaded again."""
-    for row in _rows(op, op.payload["ids"]):
+def _settle_downloaded(op: Operation, store: MailStore) -> None:
+    """The held-back kinds on a downloading account, where nothing is to be told to the server."""
+    if op.kind == "destroy":
+        _forget(_rows(op, op.payload["ids"]))
+    elif op.kind == "destroy_mailbox":
+        inside = Message.objects.filter(account_id=op.account_id, mailbox_id=op.payload["mailbox"])
+        rows = list(inside)
+        inside.update(mailbox=None)
+        _forget(rows)
+        DestroyMailbox.replay(op, store)
+
+
+def _forget(rows: Iterable[Message]) -> None:
+    """Our copy goes. Of one that is still on the server the uid is remembered, or it would be downloaded again."""
+    for row in rows:
         if row.blob:
-            default_storage.delete(row.blob.name)
+            forget_file(row.blob.name)
         if row.uid:
             Message.objects.filter(pk=row.pk).update(
                 blob="", subject="", preview="", from_name="", from_email="", addresses={}, fields={}, structure=None
             )
-            row.body.delete() if hasattr(row, "body") else None
+            MessageBody.objects.filter(message=row).delete()
         else:
             row.delete()
 
@@ -495,12 +516,21 @@ def on_submit(nudge: Callable[[int], None]) -> None:
 
 @transaction.atomic
 def submit(
-    account: Account, name: str, payload: dict[str, Any], batch: uuid.UUID | None = None, undoes: uuid.UUID | None = None
+    account: Account,
+    name: str,
+    payload: dict[str, Any],
+    batch: uuid.UUID | None = None,
+    undoes: uuid.UUID | None = None,
 ) -> Operation:
     """Apply to the cache and queue for the server, in one transaction."""
     what = KINDS[name]
     op = Operation(
-        account=account, kind=name, payload=payload, batch=batch or uuid.uuid4(), undoes=undoes, not_before=timezone.now() + what.delay
+        account=account,
+        kind=name,
+        payload=payload,
+        batch=batch or uuid.uuid4(),
+        undoes=undoes,
+        not_before=timezone.now() + what.delay,
     )
     what.apply(op)
     if account.downloads and what.delay == timedelta(0):
@@ -574,14 +604,15 @@ def replay_due(account: Account, store: MailStore) -> int:
 
 
 def _replay_one(op: Operation, store: MailStore) -> bool:
-    claimed = Operation.objects.filter(pk=op.pk, state=op.state).update(state=OperationState.REPLAYING, attempts=op.attempts + 1)
+    claimed = Operation.objects.filter(pk=op.pk, state=op.state).update(
+        state=OperationState.REPLAYING, attempts=op.attempts + 1
+    )
     if not claimed:
         return True  # taken back at the last moment
     op.attempts += 1
     try:
         if op.account.downloads:
-            destroy_downloaded(op) if op.kind == "destroy" else None
-            KINDS[op.kind].replay(op, store) if op.kind == "destroy_mailbox" else None
+            _settle_downloaded(op, store)
         else:
             KINDS[op.kind].replay(op, store)
     except MailError as error:
@@ -612,13 +643,13 @@ def join_keywords(keywords: Iterable[str]) -> str:
 
 def rebase(account: Account, rows: Iterable[Message]) -> None:
     """Show on freshly synced rows (not yet saved) what the person did and the server has not heard."""
-    rows = {row.pk: row for row in rows if row.pk}
-    if not rows:
+    stored = {row.pk: row for row in rows if row.pk}
+    if not stored:
         return
     for op in Operation.objects.filter(account=account, kind="keywords").open().order_by("id"):
         for change in op.payload["changes"]:
-            for pk in rows.keys() & set(change["ids"]):
-                rows[pk].show_keywords((rows[pk].keywords | set(change["add"])) - set(change["remove"]))
+            for pk in stored.keys() & set(change["ids"]):
+                stored[pk].show_keywords((stored[pk].keywords | set(change["add"])) - set(change["remove"]))
 
 
 # --- verbs of the pages -----------------------------------------------------------------------------------------
@@ -685,7 +716,9 @@ def mailbox_for_role(account: Account, role: str) -> Mailbox:
     found = Mailbox.objects.filter(account=account, role=role, hidden=False).first()
     if found:
         return found
-    sibling = Mailbox.objects.filter(account=account, role__in=("sent", "drafts", "trash")).exclude(remote_name=None).first()
+    sibling = (
+        Mailbox.objects.filter(account=account, role__in=("sent", "drafts", "trash")).exclude(remote_name=None).first()
+    )
     prefix = sibling.name[: -len(sibling.path[-1])] if sibling and len(sibling.path) > 1 else ""
     name = prefix + DEFAULT_NAMES[role]
     existing = Mailbox.objects.filter(account=account, name=name, hidden=False).first()
@@ -729,7 +762,9 @@ def mailbox_name(account: Account, title: str, parent: Mailbox | None) -> str:
 def create_mailbox(account: Account, name: str, role: str = "") -> Mailbox:
     """Raises CannotDo if the name is taken."""
     _free(account, name)
-    mailbox = Mailbox.objects.create(account=account, name=name, role=role, delimiter=delimiter_of(account), complete=True)
+    mailbox = Mailbox.objects.create(
+        account=account, name=name, role=role, delimiter=delimiter_of(account), complete=True
+    )
     submit(account, "create_mailbox", {"mailbox": mailbox.pk})
     return mailbox
 

@@ -11,7 +11,7 @@ import io
 import logging
 import tempfile
 from datetime import datetime, timedelta
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 from django.core.files import File
 from django.db import transaction
@@ -23,7 +23,7 @@ from accounts.models import Account, User
 from accounts.troubles import explain
 from webmail import compose, connections, events, operations, sync
 from webmail.leases import has_died, this_process
-from webmail.models import Draft, FilingState, Message, Submission, SubmissionState
+from webmail.models import Draft, FilingState, Message, Submission, SubmissionState, forget_file
 from webmail.protocols.base import Capability, Condition, Envelope, MailStore
 from webmail.protocols.errors import DeliveryUncertain, MailError, RecipientsRefused, Refused, TooLarge
 
@@ -85,19 +85,25 @@ def cancel(submission: Submission) -> Draft | None:
 def _remove(submission: Submission) -> None:
     name = submission.raw.name
     submission.delete()
-    transaction.on_commit(lambda: submission.raw.storage.delete(name))
+    transaction.on_commit(lambda: forget_file(name))
 
 
 def retry(submission: Submission) -> bool:
     """The person asks for another try of what was refused or waits, or, knowing the risk, of what is uncertain."""
-    again = Submission.objects.filter(pk=submission.pk, state__in=[SubmissionState.WAITING, SubmissionState.REFUSED, SubmissionState.UNCERTAIN])
-    return bool(again.update(state=SubmissionState.WAITING, not_before=timezone.now(), attempts=0, trouble="", detail=""))
+    again = Submission.objects.filter(
+        pk=submission.pk, state__in=[SubmissionState.WAITING, SubmissionState.REFUSED, SubmissionState.UNCERTAIN]
+    )
+    return bool(
+        again.update(state=SubmissionState.WAITING, not_before=timezone.now(), attempts=0, trouble="", detail="")
+    )
 
 
 def settle_as_sent(submission: Submission) -> bool:
     """The person knows that an uncertain one arrived: file it and let go."""
     uncertain = Submission.objects.filter(pk=submission.pk, state=SubmissionState.UNCERTAIN)
-    return bool(uncertain.update(state=SubmissionState.SENT, sent_at=timezone.now(), trouble="", detail="", dismissed=True))
+    return bool(
+        uncertain.update(state=SubmissionState.SENT, sent_at=timezone.now(), trouble="", detail="", dismissed=True)
+    )
 
 
 def dismiss(submission: Submission) -> None:
@@ -110,19 +116,33 @@ def dismiss(submission: Submission) -> None:
 
 
 def due() -> list[int]:
-    waiting = Submission.objects.filter(state=SubmissionState.WAITING, not_before__lte=timezone.now(), account__needs_user=False)
-    filing = Submission.objects.filter(state=SubmissionState.SENT, filing=FilingState.PENDING, not_before__lte=timezone.now(), filing_attempts__lt=MAX_FILING_ATTEMPTS)
+    waiting = Submission.objects.filter(
+        state=SubmissionState.WAITING, not_before__lte=timezone.now(), account__needs_user=False
+    )
+    filing = Submission.objects.filter(
+        state=SubmissionState.SENT,
+        filing=FilingState.PENDING,
+        not_before__lte=timezone.now(),
+        filing_attempts__lt=MAX_FILING_ATTEMPTS,
+    )
     return [*waiting.order_by("id").values_list("pk", flat=True)[:100], *filing.values_list("pk", flat=True)[:100]]
 
 
 def next_due() -> datetime | None:
     """When the earliest waiting submission may go."""
-    return Submission.objects.filter(state=SubmissionState.WAITING).order_by("not_before").values_list("not_before", flat=True).first()
+    return (
+        Submission.objects.filter(state=SubmissionState.WAITING)
+        .order_by("not_before")
+        .values_list("not_before", flat=True)
+        .first()
+    )
 
 
 def recover() -> None:
     """Look after submissions whose worker is gone: untouched ones wait again, one being handed over is uncertain."""
-    for submission in Submission.objects.filter(state__in=[SubmissionState.CLAIMED, SubmissionState.SENDING]).select_related("account"):
+    for submission in Submission.objects.filter(
+        state__in=[SubmissionState.CLAIMED, SubmissionState.SENDING]
+    ).select_related("account"):
         expired = submission.claimed_until is not None and submission.claimed_until < timezone.now()
         if not expired and not has_died(submission.claimed_by):
             continue
@@ -154,7 +174,10 @@ def _claim(submission: Submission) -> bool:
     submission.attempts += 1
     return bool(
         free.update(
-            state=SubmissionState.CLAIMED, claimed_by=this_process(), claimed_until=now + CLAIM, attempts=submission.attempts
+            state=SubmissionState.CLAIMED,
+            claimed_by=this_process(),
+            claimed_until=now + CLAIM,
+            attempts=submission.attempts,
         )
     )
 
@@ -168,20 +191,33 @@ def _send(submission: Submission) -> None:
             raise Refused(_("No server for outgoing mail is set up for this account."))
         with account.open_transport() as transport, _without_bcc(submission) as message:
             if transport.max_size and submission.size > transport.max_size:
-                raise TooLarge(_("%(host)s takes at most %(limit)d octets.") % {"host": host, "limit": transport.max_size})
+                raise TooLarge(
+                    _("%(host)s takes at most %(limit)d octets.") % {"host": host, "limit": transport.max_size}
+                )
             mine.update(state=SubmissionState.SENDING)
             envelope = Envelope(submission.sender, tuple(submission.recipients), submission.message_id)
             submitted = transport.submit(envelope, message)
     except MailError as error:
         _not_sent(submission, error, host)
         return
-    mine.update(state=SubmissionState.SENT, sent_at=timezone.now(), refused=dict(submitted.refused), trouble="", detail=submitted.reply[:500])
+    mine.update(
+        state=SubmissionState.SENT,
+        sent_at=timezone.now(),
+        refused=dict(submitted.refused),
+        trouble="",
+        detail=submitted.reply[:500],
+    )
     _mark_source(submission)
 
 
 def _not_sent(submission: Submission, error: MailError, host: str) -> None:
     trouble = explain(error, host)
-    changes = {"trouble": trouble.what + " " + trouble.advice, "detail": trouble.detail, "claimed_by": "", "claimed_until": None}
+    changes: dict[str, Any] = {
+        "trouble": trouble.what + " " + trouble.advice,
+        "detail": trouble.detail,
+        "claimed_by": "",
+        "claimed_until": None,
+    }
     if isinstance(error, DeliveryUncertain):
         changes["state"] = SubmissionState.UNCERTAIN
     elif error.retryable and submission.attempts < MAX_ATTEMPTS:
@@ -197,7 +233,7 @@ def _not_sent(submission: Submission, error: MailError, host: str) -> None:
 
 def _without_bcc(submission: Submission) -> BinaryIO:
     """The message as recipients get it: the Bcc field belongs to the sender's copy alone (RFC 5322 §3.6.3)."""
-    out = tempfile.TemporaryFile()
+    out = tempfile.TemporaryFile()  # noqa: SIM115  (the caller's with closes it)
     with submission.raw.open("rb") as raw:
         header = sync.read_header(cast(BinaryIO, raw))
         raw.seek(len(header))
@@ -269,7 +305,9 @@ def _append(account: Account, submission: Submission) -> None:
                 operations.replay_due(account, store)
                 sent.refresh_from_db()
             name = sent.remote_name or sent.name
-            if submission.filing_attempts == 0 and submission.attempts <= 1 or not _filed_already(store, name, submission.message_id):
+            if (submission.filing_attempts == 0 and submission.attempts <= 1) or not _filed_already(
+                store, name, submission.message_id
+            ):
                 store.append(name, cast(BinaryIO, raw), ["$seen"], submission.sent_at)
 
 
@@ -292,5 +330,8 @@ def _let_go(submission: Submission) -> None:
 def attention(user: User) -> tuple[int, int]:
     """How many are in the outbox, and how many of those need the person."""
     open_ = Submission.objects.for_user(user).exclude(state__in=[SubmissionState.CANCELED])
-    needy = open_.filter(Q(state__in=[SubmissionState.REFUSED, SubmissionState.UNCERTAIN]) | (Q(state=SubmissionState.SENT) & ~Q(refused={}) & Q(dismissed=False)))
+    needy = open_.filter(
+        Q(state__in=[SubmissionState.REFUSED, SubmissionState.UNCERTAIN])
+        | (Q(state=SubmissionState.SENT) & ~Q(refused={}) & Q(dismissed=False))
+    )
     return open_.count(), needy.count()

@@ -23,5 +23,7 @@ def find(user: User, query: str, limit: int) -> list[Message]:
         )
     hidden = Mailbox.objects.filter(account__user=user, role__in=("junk", "trash"))
     accounts = Account.objects.for_user(user).values_list("pk", flat=True)
-    found = Message.objects.filter(condition, account_id__in=list(accounts), mailbox__isnull=False).exclude(mailbox__in=hidden)
+    found = Message.objects.filter(condition, account_id__in=list(accounts), mailbox__isnull=False).exclude(
+        mailbox__in=hidden
+    )
     return list(found.newest_first().defer("structure", "fields", "references")[:limit])

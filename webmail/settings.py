@@ -159,7 +159,11 @@ LOGIN_REDIRECT_URL = "/"
 
 def _database(url: str) -> Any:
     if not url:  # not through a URL: the folder's name may hold characters that mean something in one
-        return {"ENGINE": "django.db.backends.sqlite3", "NAME": str(DATA_DIR / "postkasse.sqlite3"), "CONN_MAX_AGE": 600}
+        return {
+            "ENGINE": "django.db.backends.sqlite3",
+            "NAME": str(DATA_DIR / "postkasse.sqlite3"),
+            "CONN_MAX_AGE": 600,
+        }
     try:
         return dj_database_url.parse(url, conn_max_age=600)
     except ValueError as error:
@@ -219,9 +223,13 @@ DATA_UPLOAD_MAX_NUMBER_FIELDS = 2_000
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname:<7} {name}: {message}", "style": "{", "datefmt": "%H:%M:%S"}},
+    "formatters": {
+        "line": {"format": "{asctime} {levelname:<7} {name}: {message}", "style": "{", "datefmt": "%H:%M:%S"}
+    },
     # 503 is what our views say of a mail server or a part that is away; it is shown where it belongs.
-    "filters": {"ours": {"()": "django.utils.log.CallbackFilter", "callback": lambda r: getattr(r, "status_code", 0) != 503}},
+    "filters": {
+        "ours": {"()": "django.utils.log.CallbackFilter", "callback": lambda r: getattr(r, "status_code", 0) != 503}
+    },
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["ours"]}},
     "root": {"handlers": ["console"], "level": os.environ.get("WEBMAIL_LOG", "WARNING").upper()},
     "loggers": {

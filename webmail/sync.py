@@ -16,7 +16,6 @@ from datetime import datetime, timedelta
 from typing import BinaryIO, cast
 
 from django.core.files import File
-from django.core.files.storage import default_storage
 from django.db import transaction
 from django.db.models import F
 from django.utils import timezone
@@ -32,6 +31,7 @@ from webmail.models import (
     Operation,
     Thread,
     ThreadId,
+    forget_file,
 )
 from webmail.protocols.base import Capability, Changes, MailStore, RemoteMailbox, RemoteMessage
 from webmail.protocols.errors import MailError, NotFound, ProtocolError, StateLost
@@ -46,7 +46,15 @@ MAX_DOWNLOAD = 200_000_000  # octets of one message
 SECOND_LOOK = timedelta(minutes=1)
 INTERVAL = timedelta(minutes=5)
 MAX_INTERVAL = timedelta(hours=2)
-KEPT_FIELDS = ("list-id", "list-unsubscribe", "list-unsubscribe-post", "list-post", "delivered-to", "x-original-to", "auto-submitted")
+KEPT_FIELDS = (
+    "list-id",
+    "list-unsubscribe",
+    "list-unsubscribe-post",
+    "list-post",
+    "delivered-to",
+    "x-original-to",
+    "auto-submitted",
+)
 FOLDER_KINDS = ("create_mailbox", "rename_mailbox", "destroy_mailbox", "subscribe")
 ROLE_PRIORITY = {"inbox": 0, "sent": 1, "drafts": 2, "archive": 3, "": 4, "junk": 5, "trash": 6}
 
@@ -137,7 +145,9 @@ class _Run:
         return self.report
 
     def _in_order(self, only: str | None) -> list[Mailbox]:
-        mailboxes = Mailbox.objects.filter(account=self.account, selectable=True, hidden=False).exclude(remote_name=None)
+        mailboxes = Mailbox.objects.filter(account=self.account, selectable=True, hidden=False).exclude(
+            remote_name=None
+        )
         if only:
             mailboxes = mailboxes.filter(role=only)
         return sorted(mailboxes, key=lambda mailbox: (ROLE_PRIORITY[mailbox.role], mailbox.name))
@@ -240,7 +250,8 @@ class Known(Mapping[str, frozenset[str]]):
         if self._rows is None:
             rows = Message.objects.filter(remote_mailbox=self._mailbox).exclude(uid="")
             self._rows = {
-                uid: frozenset(keywords.split()) for uid, keywords in rows.values_list("uid", "synced_keywords").iterator()
+                uid: frozenset(keywords.split())
+                for uid, keywords in rows.values_list("uid", "synced_keywords").iterator()
             }
         return self._rows
 
@@ -265,7 +276,9 @@ def _suspicious(mailbox: Mailbox, changes: Changes, known: Known) -> bool:
     if mailbox.emptied_since and now - mailbox.emptied_since >= SECOND_LOOK:
         return False
     if mailbox.emptied_since is None:
-        log.warning("mailbox %s of account %s lists nothing any more; looking again later", mailbox.pk, mailbox.account_id)
+        log.warning(
+            "mailbox %s of account %s lists nothing any more; looking again later", mailbox.pk, mailbox.account_id
+        )
         Mailbox.objects.filter(pk=mailbox.pk).update(emptied_since=now)
     return True
 
@@ -314,9 +327,11 @@ def _merge_mailboxes(account: Account, listed: Mapping[str, RemoteMailbox]) -> N
                 )  # fmt: skip
             continue
         subscribed = row.subscribed if row.pk in pending else remote.subscribed
-        said = (remote.delimiter or "", remote.role or row.role, remote.selectable, subscribed, None)
-        if said != (row.delimiter, row.role, row.selectable, row.subscribed, row.missing_since):
-            row.delimiter, row.role, row.selectable, row.subscribed, row.missing_since = said
+        role = remote.role or row.role
+        said = (remote.delimiter or "", role, remote.selectable, subscribed)
+        if said != (row.delimiter, row.role, row.selectable, row.subscribed) or row.missing_since:
+            row.delimiter, row.role, row.selectable, row.subscribed = said
+            row.missing_since = None
             row.save(update_fields=["delimiter", "role", "selectable", "subscribed", "missing_since"])
     for name, row in rows.items():
         if name not in listed and row.pk not in pending:
@@ -348,7 +363,7 @@ def first_page(account: Account, store: MailStore) -> None:
     """Folders and the newest messages of the inbox from a single bounded fetch, before any back-fill."""
     list_mailboxes(account, store)
     inbox = Mailbox.objects.filter(account=account, role="inbox").first()
-    if inbox is None or inbox.messages.exists() or account.downloads:
+    if inbox is None or account.downloads:
         return
     store_messages(account, inbox, store.newest(inbox.remote_name or "", FIRST_PAGE))
 
@@ -368,10 +383,14 @@ def store_messages(account: Account, mailbox: Mailbox, remotes: Iterable[RemoteM
 
 @transaction.atomic
 def _store(account: Account, mailbox: Mailbox, fresh: Sequence[Message]) -> list[Message]:
-    there = set(Message.objects.filter(remote_mailbox=mailbox, uid__in=[row.uid for row in fresh]).values_list("uid", flat=True))
+    there = set(
+        Message.objects.filter(remote_mailbox=mailbox, uid__in=[row.uid for row in fresh]).values_list("uid", flat=True)
+    )
     new = [row for row in fresh if row.uid not in there]
     new = _adopt(mailbox, new)
     _assign_threads(account, new)
+    # Of messages that arrived in one second the later gets the higher id, and so stands on top.
+    new.sort(key=lambda row: (row.received_at, len(row.uid), row.uid))
     Message.objects.bulk_create(new, batch_size=100)
     if mailbox.complete:  # before that the counts are the server's own, which know of mail not fetched yet
         mailbox.count(len(new), sum(1 for row in new if not row.seen))
@@ -397,7 +416,13 @@ def row_of_header(
     references = [*header.references, *(i for i in header.in_reply_to if i not in header.references)]
     people = {
         field: [[a.name[:255], a.email[:320]] for a in getattr(header, attribute)[:200]]
-        for field, attribute in (("from", "from_"), ("to", "to"), ("cc", "cc"), ("bcc", "bcc"), ("reply_to", "reply_to"))
+        for field, attribute in (
+            ("from", "from_"),
+            ("to", "to"),
+            ("cc", "cc"),
+            ("bcc", "bcc"),
+            ("reply_to", "reply_to"),
+        )
         if getattr(header, attribute)
     }
     return Message(
@@ -407,8 +432,14 @@ def row_of_header(
         fields={name: header.fields[name][:3] for name in KEPT_FIELDS if name in header.fields},
         sent_at=header.date, received_at=received_at,
         structure=structure.to_json() if structure else None,
-        has_attachment=bool(structure and any(not p.cid or p.disposition == "attachment" for p in mime.select_bodies(structure).attachments)),
+        has_attachment=_has_attachment(structure),
     )  # fmt: skip
+
+
+def _has_attachment(structure: mime.BodyPart | None) -> bool:
+    """A file worth a paper clip: pictures that belong to the text are none."""
+    files = mime.select_bodies(structure).attachments if structure else ()
+    return any(not part.cid or part.disposition == "attachment" for part in files)
 
 
 def _adopt(mailbox: Mailbox, fresh: Sequence[Message]) -> list[Message]:
@@ -443,7 +474,9 @@ def _assign_threads(account: Account, rows: Sequence[Message]) -> None:
     mentioned = {i for row in rows for i in (row.message_id, *row.references) if i}
     known: dict[str, int] = {}
     for some in operations.chunks(sorted(mentioned)):
-        known |= dict(ThreadId.objects.filter(account=account, message_id__in=some).values_list("message_id", "thread_id"))
+        known |= dict(
+            ThreadId.objects.filter(account=account, message_id__in=some).values_list("message_id", "thread_id")
+        )
     plan = threads.assign(inputs, known)
     numbers = sorted({n for n in [*plan.assignments.values(), *plan.ids.values()] if n < 0}, reverse=True)
     made = Thread.objects.bulk_create([Thread(account=account) for _ in numbers])
@@ -482,7 +515,12 @@ def _download(account: Account, mailbox: Mailbox, store: MailStore, uid: str) ->
 
 
 def keep(
-    account: Account, mailbox: Mailbox, file: BinaryIO, keywords: Iterable[str] = (), uid: str = "", remote: Mailbox | None = None
+    account: Account,
+    mailbox: Mailbox,
+    file: BinaryIO,
+    keywords: Iterable[str] = (),
+    uid: str = "",
+    remote: Mailbox | None = None,
 ) -> Message:
     """Store a whole message of ours in a local folder: blob first, then its row, thread and text."""
     file.seek(0)
@@ -503,7 +541,7 @@ def keep(
             row.save()
             mailbox.count(1, 0 if row.seen else 1)
     except BaseException:
-        default_storage.delete(row.blob.name)
+        forget_file(row.blob.name)
         raise
     bodies.fetch(row, None)
     return row

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 from celery import shared_task
 from celery.exceptions import CeleryError
@@ -12,6 +13,7 @@ from redis.exceptions import RedisError
 
 from accounts.models import Account
 from webmail import events, operations, outbox, sync
+from webmail.leases import Lost
 from webmail.models import Operation
 from webmail.protocols.errors import MailError
 
@@ -26,8 +28,8 @@ def sync_account(account_id: int) -> None:
         return
     try:
         sync.sync_account(account)
-    except MailError as error:
-        log.info("sync of account %s: %s %s", account_id, type(error).__name__, error.detail[:200])
+    except (MailError, Lost) as error:
+        log.info("sync of account %s: %s: %s", account_id, type(error).__name__, str(error)[:200])
     _again_if_due(account)
 
 
@@ -38,8 +40,8 @@ def replay(account_id: int) -> None:
         return
     try:
         sync.replay_account(account)
-    except MailError as error:
-        log.info("replay of account %s: %s %s", account_id, type(error).__name__, error.detail[:200])
+    except (MailError, Lost) as error:
+        log.info("replay of account %s: %s: %s", account_id, type(error).__name__, str(error)[:200])
         return
     _again_if_due(account)
 
@@ -91,7 +93,7 @@ def nudge_send(submission_id: int, countdown: float = 0) -> None:
     _nudge(send, submission_id, countdown)
 
 
-def _nudge(task, row_id: int, countdown: float = 0) -> None:  # type: ignore[no-untyped-def]
+def _nudge(task: Any, row_id: int, countdown: float = 0) -> None:
     """Without a broker the row waits for the sweep of one that comes back."""
     try:
         task.apply_async([row_id], countdown=countdown or None)

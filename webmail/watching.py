@@ -104,6 +104,7 @@ class Watcher:
         self._selector.register(entry.watch.fileno(), selectors.EVENT_READ, entry)
         entry.failures = 0
         self.nudge(entry.account_id)  # what came before we listened was not announced
+        self._heard(entry)  # nor does the selector tell of what came together with the server's "+"
 
     def _heard(self, entry: _Watched) -> None:
         if entry.watch is None:

@@ -6,6 +6,7 @@ import logging
 
 from accounts.models import Account
 from webmail import connections, sync, tasks
+from webmail.leases import lease
 from webmail.protocols.base import MailStore
 from webmail.protocols.errors import MailError
 
@@ -16,7 +17,9 @@ def welcome(account: Account, store: MailStore | None) -> None:
     connections.close_all(account.pk)
     if store is not None:
         try:
-            sync.first_page(account, store)
+            with lease(account) as held:
+                if held is not None and not account.messages.exists():
+                    sync.first_page(account, store)
         except MailError as error:
             log.info("first page of account %s: %s", account.pk, error)
             store.close()

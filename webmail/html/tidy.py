@@ -65,7 +65,8 @@ class Tidy:
         self.styled = "<style" in self.source.lower()
         self.out: list[str] = []
         self.open: list[str] = []
-        self.css, self.loads, self.elements, self.marks = "", [], 0, 0
+        self.loads: list[str] = []
+        self.css, self.elements, self.marks = "", 0, 0
         self._read()
         self._end_to(0)
         self.html = "".join(self.out)
@@ -96,17 +97,17 @@ class Tidy:
             end = _COMMENT_END.search(source, start + 4)
             return end.end() if end else len(source)
         if after in ("!", "?", "/") and after:
-            end = source.find(">", start)
-            return end + 1 if end >= 0 else len(source)
+            close = source.find(">", start)
+            return close + 1 if close >= 0 else len(source)
         if after.isascii() and after.isalpha():
             return len(source)
-        end = start + 1
-        while source.startswith("<", end):
-            end += 1
-        if end > start + 1:
-            end -= 1  # the last of a run may begin a tag
-        self._text(source[start:end])
-        return end
+        run = start + 1
+        while source.startswith("<", run):
+            run += 1
+        if run > start + 1:
+            run -= 1  # the last of a run may begin a tag
+        self._text(source[start:run])
+        return run
 
     def _tag(self, match: re.Match[str]) -> int:
         closing, name, rest = match[1], match[2].lower(), match[3]

@@ -6,12 +6,13 @@ import uuid
 from collections.abc import Callable
 
 from django.contrib.auth.decorators import login_required
-from django.http import Http404, HttpRequest, HttpResponse
+from django.http import Http404, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST
 
+from accounts.requests import Request
 from webmail import operations
 from webmail.models import Mailbox
 from webmail.views import listing
@@ -27,7 +28,7 @@ KEYWORD_ACTIONS: dict[str, tuple[list[str], list[str]]] = {
 ROLES = ("archive", "junk", "trash", "inbox")
 
 
-def _selection(request: HttpRequest) -> list[int]:
+def _selection(request: Request) -> list[int]:
     """The one row whose button was pressed, everything in the list, or the ticked rows."""
     only = request.GET.get("only", "")
     if only.isdigit():
@@ -37,7 +38,7 @@ def _selection(request: HttpRequest) -> list[int]:
     return [int(value) for value in request.POST.getlist("id")[:1000] if value.isdigit()]
 
 
-def _act(request: HttpRequest, act: Callable[[list[int]], uuid.UUID], said: Callable[[int], str]) -> HttpResponse:
+def _act(request: Request, act: Callable[[list[int]], uuid.UUID], said: Callable[[int], str]) -> HttpResponse:
     ids = _selection(request)
     if not ids:
         problem(request, _("Nothing was selected."))
@@ -52,11 +53,9 @@ def _act(request: HttpRequest, act: Callable[[list[int]], uuid.UUID], said: Call
     return back(request)
 
 
-
-
 @require_POST
 @login_required
-def keywords(request: HttpRequest) -> HttpResponse:
+def keywords(request: Request) -> HttpResponse:
     name = request.GET.get("set") or request.POST.get("set", "")
     if name not in KEYWORD_ACTIONS:
         raise Http404
@@ -72,7 +71,7 @@ def keywords(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 @login_required
-def move(request: HttpRequest) -> HttpResponse:
+def move(request: Request) -> HttpResponse:
     """To a folder (``to``) or to the folder of a role (``role``) of each message's own account."""
     role = request.GET.get("role") or request.POST.get("role", "")
     if role:
@@ -81,39 +80,47 @@ def move(request: HttpRequest) -> HttpResponse:
         texts = {
             "archive": lambda n: ngettext("Archived %(n)d message.", "Archived %(n)d messages.", n) % {"n": n},
             "junk": lambda n: ngettext("Moved %(n)d message to Junk.", "Moved %(n)d messages to Junk.", n) % {"n": n},
-            "trash": lambda n: ngettext("Moved %(n)d message to Trash.", "Moved %(n)d messages to Trash.", n) % {"n": n},
-            "inbox": lambda n: ngettext("Moved %(n)d message to Inbox.", "Moved %(n)d messages to Inbox.", n) % {"n": n},
+            "trash": lambda n: (
+                ngettext("Moved %(n)d message to Trash.", "Moved %(n)d messages to Trash.", n) % {"n": n}
+            ),
+            "inbox": lambda n: (
+                ngettext("Moved %(n)d message to Inbox.", "Moved %(n)d messages to Inbox.", n) % {"n": n}
+            ),
         }
         return _act(request, lambda ids: operations.move_to_role(request.user, ids, role), texts[role])
     target = _target(request)
     return _act(
         request,
         lambda ids: operations.move_to(request.user, ids, target),
-        lambda n: ngettext("Moved %(n)d message to %(folder)s.", "Moved %(n)d messages to %(folder)s.", n)
-        % {"n": n, "folder": target.title},
+        lambda n: (
+            ngettext("Moved %(n)d message to %(folder)s.", "Moved %(n)d messages to %(folder)s.", n)
+            % {"n": n, "folder": target.title}
+        ),
     )
 
 
 @require_POST
 @login_required
-def copy(request: HttpRequest) -> HttpResponse:
+def copy(request: Request) -> HttpResponse:
     target = _target(request)
     return _act(
         request,
         lambda ids: operations.copy_to(request.user, ids, target),
-        lambda n: ngettext("Copied %(n)d message to %(folder)s.", "Copied %(n)d messages to %(folder)s.", n)
-        % {"n": n, "folder": target.title},
+        lambda n: (
+            ngettext("Copied %(n)d message to %(folder)s.", "Copied %(n)d messages to %(folder)s.", n)
+            % {"n": n, "folder": target.title}
+        ),
     )
 
 
-def _target(request: HttpRequest) -> Mailbox:
+def _target(request: Request) -> Mailbox:
     pk = request.POST.get("to", "")
     return get_object_or_404(Mailbox.objects.for_user(request.user), pk=int(pk) if pk.isdigit() else 0, selectable=True)
 
 
 @require_POST
 @login_required
-def destroy(request: HttpRequest) -> HttpResponse:
+def destroy(request: Request) -> HttpResponse:
     return _act(
         request,
         lambda ids: operations.destroy(request.user, ids),

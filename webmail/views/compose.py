@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
@@ -15,6 +15,7 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from accounts.models import Identity
+from accounts.requests import Request
 from accounts.troubles import Trouble, explain
 from webmail import compose, outbox, tasks
 from webmail.models import Draft, DraftAttachment, Message
@@ -27,7 +28,7 @@ KINDS = ("reply", "replyall", "forward", "edit")
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @login_required
-def new(request: HttpRequest) -> HttpResponse:
+def new(request: Request) -> HttpResponse:
     """GET shows a draft that is not saved yet; POST saves it and does what the pressed button says."""
     if not Identity.objects.for_user(request.user).exists():
         return redirect("accounts:account-creation")
@@ -42,12 +43,15 @@ def new(request: HttpRequest) -> HttpResponse:
     return _handle(request, draft, None)
 
 
-def _begin(request: HttpRequest) -> Draft:
+def _begin(request: Request) -> Draft:
     """A new draft, or one that begins from a message: ``?reply=7``, ``?forward=7`` … Raises MailError."""
     query = request.GET
     for kind in KINDS:
         if query.get(kind, "").isdigit():
-            message = get_object_or_404(Message.objects.for_user(request.user).select_related("account", "mailbox", "remote_mailbox"), pk=int(query[kind]))
+            message = get_object_or_404(
+                Message.objects.for_user(request.user).select_related("account", "mailbox", "remote_mailbox"),
+                pk=int(query[kind]),
+            )
             if kind == "forward":
                 return compose.forward(request.user, message)
             if kind == "edit":
@@ -59,7 +63,7 @@ def _begin(request: HttpRequest) -> Draft:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @login_required
-def edit(request: HttpRequest, pk: int) -> HttpResponse:
+def edit(request: Request, pk: int) -> HttpResponse:
     draft = _own(request, pk)
     if request.method != "POST":
         return _page(request, draft)
@@ -67,12 +71,12 @@ def edit(request: HttpRequest, pk: int) -> HttpResponse:
     return _handle(request, draft, int(revision) if revision.isdigit() else None)
 
 
-def _own(request: HttpRequest, pk: int) -> Draft:
+def _own(request: Request, pk: int) -> Draft:
     drafts = Draft.objects.for_user(request.user).being_written().select_related("account", "identity", "source")
     return get_object_or_404(drafts, pk=pk)
 
 
-def _handle(request: HttpRequest, draft: Draft, revision: int | None) -> HttpResponse:
+def _handle(request: Request, draft: Draft, revision: int | None) -> HttpResponse:
     """Save what was typed first, whatever comes next, so that no button can lose a word."""
     _fill(request, draft)
     do = request.POST.get("do", "save")
@@ -95,7 +99,7 @@ def _handle(request: HttpRequest, draft: Draft, revision: int | None) -> HttpRes
     return SeeOther(reverse("draft", args=[draft.pk]))
 
 
-def _fill(request: HttpRequest, draft: Draft) -> None:
+def _fill(request: Request, draft: Draft) -> None:
     for field in compose.FIELDS:
         value = request.POST.get(field, getattr(draft, field))
         if field == "text":
@@ -104,7 +108,12 @@ def _fill(request: HttpRequest, draft: Draft) -> None:
             value = " ".join(value.split())
         setattr(draft, field, value.replace("\x00", ""))
     identity = request.POST.get("identity", "")
-    chosen = Identity.objects.for_user(request.user).select_related("account").filter(pk=int(identity) if identity.isdigit() else 0).first()
+    chosen = (
+        Identity.objects.for_user(request.user)
+        .select_related("account")
+        .filter(pk=int(identity) if identity.isdigit() else 0)
+        .first()
+    )
     if chosen and chosen != draft.identity:
         old, fresh = compose.signature_block(draft.identity), compose.signature_block(chosen)
         if old and old in draft.text:
@@ -114,7 +123,7 @@ def _fill(request: HttpRequest, draft: Draft) -> None:
         draft.identity, draft.account = chosen, chosen.account
 
 
-def _attachments(request: HttpRequest, draft: Draft) -> dict[str, str]:
+def _attachments(request: Request, draft: Draft) -> dict[str, str]:
     gone = request.POST.get("do", "").partition("detach-")[2]
     if gone.isdigit():
         attachment = DraftAttachment.objects.filter(draft=draft, pk=int(gone)).first()
@@ -131,46 +140,66 @@ def _attachments(request: HttpRequest, draft: Draft) -> dict[str, str]:
 
 def _saved(draft: Draft) -> dict[str, Any]:
     when = date_format(timezone.localtime(draft.saved_at), "H:i")
-    return {"id": draft.pk, "revision": draft.revision, "url": reverse("draft", args=[draft.pk]), "saved": _("Saved %(time)s") % {"time": when}}
+    return {
+        "id": draft.pk,
+        "revision": draft.revision,
+        "url": reverse("draft", args=[draft.pk]),
+        "saved": _("Saved %(time)s") % {"time": when},
+    }
 
 
-def _send(request: HttpRequest, draft: Draft) -> HttpResponse:
+def _send(request: Request, draft: Draft) -> HttpResponse:
     try:
         submission = outbox.submit(request.user, draft)
     except compose.Unsendable as error:
         return _page(request, draft, problems=error.problems, status=422)
     tasks.nudge_send(submission.pk, countdown=request.user.undo_send)
     people = ", ".join(submission.recipients[:3]) + (" …" if len(submission.recipients) > 3 else "")
-    request.session["sending"] = submission.pk
-    notice(request, _("Sending to %(people)s.") % {"people": people})
-    return SeeOther(request.POST.get("next") if request.POST.get("next", "").startswith("/messages/") else reverse("inbox"))
+    notice(
+        request,
+        _("Sending to %(people)s.") % {"people": people},
+        cancel=submission.pk if request.user.undo_send else None,
+    )
+    after = request.POST.get("next", "")
+    return SeeOther(after if after.startswith("/messages/") else reverse("inbox"))
 
 
-def _discard(request: HttpRequest, draft: Draft) -> HttpResponse:
+def _discard(request: Request, draft: Draft) -> HttpResponse:
     if draft.pk:
         compose.discard(draft)
     notice(request, _("Draft discarded."))
     return SeeOther(reverse("inbox"))
 
 
-def _conflict(request: HttpRequest, mine: Draft, stored: Draft) -> HttpResponse:
+def _conflict(request: Request, mine: Draft, stored: Draft) -> HttpResponse:
     """Both versions are kept: what was typed here becomes a draft of its own."""
     if request.headers.get("Accept") == "application/json":
         return JsonResponse({"conflict": _("This draft was changed in another window.")}, status=409)
     mine.pk, mine._state.adding = None, True
     mine.kind, mine.source = "new", None
     compose.save(mine)
-    problem(request, _("The draft was changed in another window meanwhile. What you wrote here was saved as a draft of its own."))
+    problem(
+        request,
+        _("The draft was changed in another window meanwhile. What you wrote here was saved as a draft of its own."),
+    )
     return SeeOther(reverse("draft", args=[mine.pk]))
 
 
-def _page(request: HttpRequest, draft: Draft, problems: dict[str, str] | None = None, trouble: Trouble | None = None, status: int = 200) -> HttpResponse:
+def _page(
+    request: Request,
+    draft: Draft,
+    problems: dict[str, str] | None = None,
+    trouble: Trouble | None = None,
+    status: int = 200,
+) -> HttpResponse:
     identities = list(Identity.objects.for_user(request.user).select_related("account"))
     titles = {"reply": _("Reply"), "forward": _("Forward")}
     context = {
         **navigation.context(request, "drafts" if draft.pk else "compose"),
         "draft": draft,
-        "title": titles.get(draft.kind, _("New message")) if draft.kind in titles else draft.subject or _("New message"),
+        "title": titles.get(draft.kind, _("New message"))
+        if draft.kind in titles
+        else draft.subject or _("New message"),
         "identities": identities,
         "attachments": list(draft.attachments.all()) if draft.pk else [],
         "problems": problems or {},
@@ -180,30 +209,32 @@ def _page(request: HttpRequest, draft: Draft, problems: dict[str, str] | None = 
         "back": reverse("message", args=[draft.source_id]) if draft.source_id else reverse("inbox"),
         "show_cc": bool(draft.cc or draft.bcc or (problems or {}).keys() & {"cc", "bcc"}),
         "undo_send": request.user.undo_send,
-        "coming": draft.pk is None and draft.kind in ("forward", "draft") and bool(draft.source and draft.source.has_attachment),
+        "coming": draft.pk is None
+        and draft.kind in ("forward", "draft")
+        and bool(draft.source and draft.source.has_attachment),
     }
     return render(request, "webmail/compose.html", context, status=status)
 
 
 @require_POST
 @login_required
-def send(request: HttpRequest, pk: int) -> HttpResponse:
+def send(request: Request, pk: int) -> HttpResponse:
     """Submit a saved draft as it is."""
     return _send(request, _own(request, pk))
 
 
 @require_POST
 @login_required
-def discard(request: HttpRequest, pk: int) -> HttpResponse:
+def discard(request: Request, pk: int) -> HttpResponse:
     return _discard(request, _own(request, pk))
 
 
 @require_safe
 @login_required
-def drafts(request: HttpRequest) -> HttpResponse:
+def drafts(request: Request) -> HttpResponse:
     """Drafts written here; those on the servers are in their Drafts folders."""
     rows = Draft.objects.for_user(request.user).being_written().select_related("account")[:200]
     counted = ngettext("%(n)d draft", "%(n)d drafts", len(rows)) % {"n": len(rows)}
-    return render(request, "webmail/drafts.html", {**navigation.context(request, "drafts"), "drafts": rows, "counted": counted})
-
-
+    return render(
+        request, "webmail/drafts.html", {**navigation.context(request, "drafts"), "drafts": rows, "counted": counted}
+    )

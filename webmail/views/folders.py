@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -11,6 +11,7 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from accounts.models import Account
+from accounts.requests import Request
 from webmail import operations
 from webmail.models import Mailbox, Message
 from webmail.views import navigation
@@ -19,34 +20,36 @@ from webmail.views.redirection import SeeOther, back, notice, problem
 
 @require_safe
 @login_required
-def manage(request: HttpRequest) -> HttpResponse:
+def manage(request: Request) -> HttpResponse:
     return _page(request)
 
 
-def _page(request: HttpRequest, typed: dict[str, str] | None = None, status: int = 200) -> HttpResponse:
+def _page(request: Request, typed: dict[str, str] | None = None, status: int = 200) -> HttpResponse:
     accounts = []
     for account in Account.objects.for_user(request.user):
         boxes = sorted(account.mailboxes.shown().defer("state"), key=navigation._order)
-        for box in boxes:
-            box.depth = max(0, len(box.path) - 1 - navigation._is_inbox(box)) if not box.role else 0
-            box.parent_name = box.delimiter.join(box.path[:-1]) if box.delimiter else ""
         accounts.append((account, boxes))
-    context = {**navigation.context(request, "folders"), "folders": accounts, "typed": typed or {}, "here": reverse("folders")}
+    context = {
+        **navigation.context(request, "folders"),
+        "folders": accounts,
+        "typed": typed or {},
+        "here": reverse("folders"),
+    }
     return render(request, "webmail/folders.html", context, status=status)
 
 
-def _own(request: HttpRequest, pk: int) -> Mailbox:
+def _own(request: Request, pk: int) -> Mailbox:
     return get_object_or_404(Mailbox.objects.for_user(request.user).select_related("account"), pk=pk)
 
 
-def _parent(request: HttpRequest, account: Account) -> Mailbox | None:
+def _parent(request: Request, account: Account) -> Mailbox | None:
     pk = request.POST.get("parent", "")
     return get_object_or_404(account.mailboxes.shown(), pk=int(pk)) if pk.isdigit() else None
 
 
 @require_POST
 @login_required
-def create(request: HttpRequest) -> HttpResponse:
+def create(request: Request) -> HttpResponse:
     pk = request.POST.get("account", "")
     account = get_object_or_404(Account.objects.for_user(request.user), pk=int(pk) if pk.isdigit() else 0)
     try:
@@ -60,14 +63,18 @@ def create(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 @login_required
-def rename(request: HttpRequest, pk: int) -> HttpResponse:
+def rename(request: Request, pk: int) -> HttpResponse:
     """A new name, a new parent, or both."""
     mailbox = _own(request, pk)
     try:
-        name = operations.mailbox_name(mailbox.account, request.POST.get("name", mailbox.title), _parent(request, mailbox.account))
+        name = operations.mailbox_name(
+            mailbox.account, request.POST.get("name", mailbox.title), _parent(request, mailbox.account)
+        )
         op = operations.rename_mailbox(mailbox, name)
     except operations.CannotDo as error:
-        return _page(request, {"mailbox": str(pk), "name": request.POST.get("name", ""), "problem": str(error)}, status=422)
+        return _page(
+            request, {"mailbox": str(pk), "name": request.POST.get("name", ""), "problem": str(error)}, status=422
+        )
     if op:
         notice(request, _("The folder is now “%(name)s”.") % {"name": name}, op.batch)
     return back(request, reverse("folders"))
@@ -75,7 +82,7 @@ def rename(request: HttpRequest, pk: int) -> HttpResponse:
 
 @require_POST
 @login_required
-def subscription(request: HttpRequest, pk: int) -> HttpResponse:
+def subscription(request: Request, pk: int) -> HttpResponse:
     mailbox = _own(request, pk)
     subscribed = request.POST.get("subscribed") == "1"
     op = operations.subscribe(mailbox, subscribed)
@@ -86,16 +93,20 @@ def subscription(request: HttpRequest, pk: int) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @login_required
-def empty(request: HttpRequest, pk: int) -> HttpResponse:
+def empty(request: Request, pk: int) -> HttpResponse:
     """All messages of a folder, for good where it is Trash or Junk, else into Trash. GET asks first, with the number."""
     mailbox = _own(request, pk)
     for_good = mailbox.role in ("trash", "junk")
     number = mailbox.total
     if request.method != "POST":
         text = (
-            ngettext("Delete %(n)d message in “%(name)s” for good?", "Delete %(n)d messages in “%(name)s” for good?", number)
+            ngettext(
+                "Delete %(n)d message in “%(name)s” for good?", "Delete %(n)d messages in “%(name)s” for good?", number
+            )
             if for_good
-            else ngettext("Move %(n)d message in “%(name)s” to Trash?", "Move %(n)d messages in “%(name)s” to Trash?", number)
+            else ngettext(
+                "Move %(n)d message in “%(name)s” to Trash?", "Move %(n)d messages in “%(name)s” to Trash?", number
+            )
         )
         return _ask(request, text % {"n": number, "name": mailbox.title}, _("Empty"))
     ids = list(Message.objects.filter(mailbox=mailbox).values_list("pk", flat=True))
@@ -106,11 +117,13 @@ def empty(request: HttpRequest, pk: int) -> HttpResponse:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @login_required
-def destroy(request: HttpRequest, pk: int) -> HttpResponse:
+def destroy(request: Request, pk: int) -> HttpResponse:
     mailbox = _own(request, pk)
     if request.method != "POST":
         text = ngettext(
-            "Delete the folder “%(name)s” with %(n)d message?", "Delete the folder “%(name)s” with %(n)d messages?", mailbox.total
+            "Delete the folder “%(name)s” with %(n)d message?",
+            "Delete the folder “%(name)s” with %(n)d messages?",
+            mailbox.total,
         )
         return _ask(request, text % {"name": mailbox.title, "n": mailbox.total}, _("Delete folder"))
     try:
@@ -122,6 +135,11 @@ def destroy(request: HttpRequest, pk: int) -> HttpResponse:
     return back(request, reverse("folders"))
 
 
-def _ask(request: HttpRequest, question: str, verb: str) -> HttpResponse:
-    context = {**navigation.context(request, "folders"), "question": question, "verb": verb, "cancel": reverse("folders")}
+def _ask(request: Request, question: str, verb: str) -> HttpResponse:
+    context = {
+        **navigation.context(request, "folders"),
+        "question": question,
+        "verb": verb,
+        "cancel": reverse("folders"),
+    }
     return render(request, "webmail/ask.html", context)

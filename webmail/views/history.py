@@ -5,12 +5,13 @@ from __future__ import annotations
 import uuid
 
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_POST, require_safe
 
+from accounts.requests import Request
 from webmail import operations
 from webmail.models import Operation, OperationState
 from webmail.views import navigation
@@ -31,7 +32,7 @@ KIND_NAMES = {
 
 @require_safe
 @login_required
-def show(request: HttpRequest) -> HttpResponse:
+def show(request: Request) -> HttpResponse:
     rows = Operation.objects.for_user(request.user).select_related("account").order_by("-id")[:SHOWN]
     steps = [{"op": op, "title": KIND_NAMES[op.kind], "undo": _undoable(op)} for op in rows]
     return render(request, "webmail/history.html", {**navigation.context(request, "history"), "steps": steps})
@@ -45,7 +46,7 @@ def _undoable(op: Operation) -> bool:
 
 @require_POST
 @login_required
-def undo(request: HttpRequest, batch: uuid.UUID) -> HttpResponse:
+def undo(request: Request, batch: uuid.UUID) -> HttpResponse:
     if operations.undo(request.user, batch):
         notice(request, _("Undone."))
     else:
@@ -55,7 +56,7 @@ def undo(request: HttpRequest, batch: uuid.UUID) -> HttpResponse:
 
 @require_POST
 @login_required
-def told(request: HttpRequest, pk: int) -> HttpResponse:
+def told(request: Request, pk: int) -> HttpResponse:
     """The person has read that an operation failed."""
     Operation.objects.for_user(request.user).filter(pk=pk).update(told=True)
     return back(request)

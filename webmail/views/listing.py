@@ -26,7 +26,11 @@ ROW_FIELDS = (
     "id", "account_id", "mailbox_id", "thread_id", "subject", "from_name", "from_email", "addresses", "received_at",
     "preview", "has_attachment", "seen", "flagged", "answered", "forwarded", "draft",
 )  # fmt: skip
-FILTERS: dict[str, dict[str, Any]] = {"unread": {"seen": False}, "starred": {"flagged": True}, "files": {"has_attachment": True}}
+FILTERS: dict[str, dict[str, Any]] = {
+    "unread": {"seen": False},
+    "starred": {"flagged": True},
+    "files": {"has_attachment": True},
+}
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -87,10 +91,14 @@ class Scope:
         """One query per mailbox, each answered by one index from its top; they are merged, never sorted as a whole."""
         narrow = FILTERS.get(self.filter, {})
         if self.everywhere is not None:
-            hidden = list(Mailbox.objects.filter(account__user=self.user, role__in=("junk", "trash")).values_list("pk", flat=True))
+            hidden = list(
+                Mailbox.objects.filter(account__user=self.user, role__in=("junk", "trash")).values_list("pk", flat=True)
+            )
             accounts = Account.objects.for_user(self.user).values_list("pk", flat=True)
             return [
-                Message.objects.filter(account_id=pk, mailbox__isnull=False, **self.everywhere, **narrow).exclude(mailbox_id__in=hidden)
+                Message.objects.filter(account_id=pk, mailbox__isnull=False, **self.everywhere, **narrow).exclude(
+                    mailbox_id__in=hidden
+                )
                 for pk in accounts
             ]
         return [Message.objects.filter(mailbox_id=m.pk, **narrow) for m in self.mailboxes]
@@ -109,10 +117,21 @@ class Scope:
     def neighbours(self, message: Message) -> tuple[int | None, int | None]:
         """The next newer and the next older message."""
         here = Cursor(message.received_at, message.pk)
-        newer, older = [], []
+        newer: list[tuple[datetime, int]] = []
+        older: list[tuple[datetime, int]] = []
         for source in self.sources():
-            newer += source.filter(received_at__gte=here.received_at).filter(here.newer()).order_by("received_at", "id").values_list("received_at", "pk")[:1]
-            older += source.filter(received_at__lte=here.received_at).filter(here.older()).order_by("-received_at", "-id").values_list("received_at", "pk")[:1]
+            newer += (
+                source.filter(received_at__gte=here.received_at)
+                .filter(here.newer())
+                .order_by("received_at", "id")
+                .values_list("received_at", "pk")[:1]
+            )
+            older += (
+                source.filter(received_at__lte=here.received_at)
+                .filter(here.older())
+                .order_by("-received_at", "-id")
+                .values_list("received_at", "pk")[:1]
+            )
         return (min(newer)[1] if newer else None), (max(older)[1] if older else None)
 
     def all_ids(self) -> list[int]:
@@ -128,7 +147,9 @@ def scope_of(user: User, key: str, filter: str = "") -> Scope:
     """Raises Http404 for a key that names nothing of this person's."""
     filter = filter if filter in FILTERS else ""
     if key == "inbox":
-        boxes = list(Mailbox.objects.for_user(user).filter(role="inbox").select_related("account").order_by("account__position"))
+        boxes = list(
+            Mailbox.objects.for_user(user).filter(role="inbox").select_related("account").order_by("account__position")
+        )
         return Scope(user, key, _("Inbox"), reverse("inbox"), boxes, filter=filter)
     if key == "unread":
         return Scope(user, key, _("Unread"), reverse("unread"), everywhere={"seen": False}, filter=filter)
@@ -237,7 +258,9 @@ def _heading(day: date, today: date) -> tuple[str, str]:
     if day >= monday:
         return _("This week"), ""
     if day >= monday - timedelta(days=7):
-        return _("Last week"), f"{date_format(monday - timedelta(days=7), 'j')}–{date_format(monday - timedelta(days=1), 'j F')}"
+        return _(
+            "Last week"
+        ), f"{date_format(monday - timedelta(days=7), 'j')}–{date_format(monday - timedelta(days=1), 'j F')}"
     return date_format(day, "F Y") if day.year != today.year else date_format(day, "F"), ""
 
 
@@ -246,5 +269,11 @@ def summary(scope: Scope) -> str:
     if scope.everywhere is not None:
         return ""
     if scope.unread:
-        return ngettext("%(n)s unread", "%(n)s unread", scope.unread) % {"n": f"{scope.unread:,}".replace(",", "\u202f")}
-    return ngettext("%(n)s message", "%(n)s messages", scope.total) % {"n": f"{scope.total:,}".replace(",", "\u202f")} if scope.total else ""
+        return ngettext("%(n)s unread", "%(n)s unread", scope.unread) % {
+            "n": f"{scope.unread:,}".replace(",", "\u202f")
+        }
+    return (
+        ngettext("%(n)s message", "%(n)s messages", scope.total) % {"n": f"{scope.total:,}".replace(",", "\u202f")}
+        if scope.total
+        else ""
+    )

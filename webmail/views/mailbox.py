@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts.models import Account
+from accounts.requests import Request
 from webmail import tasks
 from webmail.models import Mailbox, Message
 from webmail.views import listing, navigation
@@ -19,29 +20,29 @@ from webmail.views.redirection import back, notice
 
 @require_safe
 @login_required
-def inbox(request: HttpRequest) -> HttpResponse:
+def inbox(request: Request) -> HttpResponse:
     return _list(request, "inbox")
 
 
 @require_safe
 @login_required
-def unread(request: HttpRequest) -> HttpResponse:
+def unread(request: Request) -> HttpResponse:
     return _list(request, "unread")
 
 
 @require_safe
 @login_required
-def starred(request: HttpRequest) -> HttpResponse:
+def starred(request: Request) -> HttpResponse:
     return _list(request, "starred")
 
 
 @require_safe
 @login_required
-def folder(request: HttpRequest, pk: int) -> HttpResponse:
+def folder(request: Request, pk: int) -> HttpResponse:
     return _list(request, f"folder-{pk}")
 
 
-def _list(request: HttpRequest, key: str) -> HttpResponse:
+def _list(request: Request, key: str) -> HttpResponse:
     if key == "inbox" and not Account.objects.for_user(request.user).exists():
         return redirect("accounts:account-creation")
     scope = listing.scope_of(request.user, key, request.GET.get("f", ""))
@@ -50,7 +51,11 @@ def _list(request: HttpRequest, key: str) -> HttpResponse:
 
 
 def list_context(
-    request: HttpRequest, scope: listing.Scope, after: listing.Cursor | None, current: Message | None = None, inclusive: bool = False
+    request: Request,
+    scope: listing.Scope,
+    after: listing.Cursor | None,
+    current: Message | None = None,
+    inclusive: bool = False,
 ) -> dict[str, Any]:
     """All that the list and the sidebar show."""
     size = request.user.page_size
@@ -78,7 +83,7 @@ def _filters(scope: listing.Scope) -> list[tuple[str, str]]:
     return [(name, title) for name, title in names if name != scope.key]
 
 
-def targets(request: HttpRequest, scope: listing.Scope) -> list[tuple[Account, list[Mailbox]]]:
+def targets(request: Request, scope: listing.Scope) -> list[tuple[Account, list[Mailbox]]]:
     """Where a selection can be moved to, by account."""
     accounts = Account.objects.for_user(request.user)
     if scope.mailboxes:
@@ -92,7 +97,7 @@ def targets(request: HttpRequest, scope: listing.Scope) -> list[tuple[Account, l
 
 @require_POST
 @login_required
-def check(request: HttpRequest) -> HttpResponse:
+def check(request: Request) -> HttpResponse:
     """Look for new mail now; an account that waits for the person is tried again too."""
     accounts = Account.objects.for_user(request.user)
     accounts.update(needs_user=False)

@@ -8,7 +8,8 @@ from typing import Any
 from urllib.parse import quote
 
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils import timezone, translation
@@ -17,6 +18,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts.models import Identity
+from accounts.requests import Request
 from accounts.troubles import explain
 from webmail import bodies, html, mime
 from webmail.models import Message, MessageBody, RemotePermission
@@ -36,13 +38,15 @@ RASTER = {b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg", b"GI
 THREAD_SHOWN = 100
 
 
-def own(request: HttpRequest, pk: int) -> Message:
-    return get_object_or_404(Message.objects.for_user(request.user).select_related("account", "mailbox", "remote_mailbox"), pk=pk)
+def own(request: Request, pk: int) -> Message:
+    return get_object_or_404(
+        Message.objects.for_user(request.user).select_related("account", "mailbox", "remote_mailbox"), pk=pk
+    )
 
 
 @require_safe
 @login_required
-def show(request: HttpRequest, pk: int) -> HttpResponse:
+def show(request: Request, pk: int) -> HttpResponse:
     """The three panes. Asked for the reading pane alone, only that is made."""
     message = own(request, pk)
     scope = listing.scope_for(request.user, message, request.GET.get("in", ""))
@@ -56,7 +60,7 @@ def show(request: HttpRequest, pk: int) -> HttpResponse:
     return render(request, "webmail/message.html", context)
 
 
-def read_context(request: HttpRequest, message: Message, scope: listing.Scope) -> dict[str, Any]:
+def read_context(request: Request, message: Message, scope: listing.Scope) -> dict[str, Any]:
     newer, older = scope.neighbours(message)
     suffix = f"?in={scope.key}" if not scope.mailbox else ""
     return {
@@ -69,15 +73,28 @@ def read_context(request: HttpRequest, message: Message, scope: listing.Scope) -
         "after_removal": reverse("message", args=[older or newer]) + suffix if older or newer else scope.href(),
         "here": request.get_full_path(),
         "list_url": scope.href(),
-        "in_trash": message.mailbox.role in ("trash", "junk"),
-        "targets": [(message.account, list(message.account.mailboxes.filter(hidden=False, selectable=True).defer("state").order_by("name")))],
+        "in_trash": message.mailbox is not None and message.mailbox.role in ("trash", "junk"),
+        "targets": [
+            (
+                message.account,
+                list(message.account.mailboxes.filter(hidden=False, selectable=True).defer("state").order_by("name")),
+            )
+        ],
     }
 
 
-def thread(request: HttpRequest, message: Message) -> list[dict[str, Any]]:
+def thread(request: Request, message: Message) -> list[dict[str, Any]]:
     """The conversation, oldest first; the opened and the unread ones unfolded. A copy in two folders shows once."""
-    rows = Message.objects.for_user(request.user).filter(thread_id=message.thread_id) if message.thread_id else Message.objects.none()
-    rows = rows.exclude(mailbox__role__in=("trash", "junk")).select_related("account", "mailbox", "remote_mailbox").order_by("-received_at", "-id")
+    rows = (
+        Message.objects.for_user(request.user).filter(thread_id=message.thread_id)
+        if message.thread_id
+        else Message.objects.none()
+    )
+    rows = (
+        rows.exclude(mailbox__role__in=("trash", "junk"))
+        .select_related("account", "mailbox", "remote_mailbox")
+        .order_by("-received_at", "-id")
+    )
     seen_ids, shown = set(), []
     for row in [message, *rows[:THREAD_SHOWN]]:
         key = row.message_id or row.pk
@@ -89,7 +106,7 @@ def thread(request: HttpRequest, message: Message) -> list[dict[str, Any]]:
     return [present(request, row, mine, open_=row.pk == message.pk or not row.seen) for row in shown]
 
 
-def present(request: HttpRequest, row: Message, mine: set[str], open_: bool) -> dict[str, Any]:
+def present(request: Request, row: Message, mine: set[str], open_: bool) -> dict[str, Any]:
     """What the template prints of one message. A body not fetched yet is fetched now; without the server the page says so."""
     sender = row.sender
     entry: dict[str, Any] = {
@@ -97,7 +114,7 @@ def present(request: HttpRequest, row: Message, mine: set[str], open_: bool) -> 
         "open": open_,
         "name": _("You") if sender.email.lower() in mine else sender.name or sender.email or _("(no sender)"),
         "email": sender.email,
-        "face": (sender.name or sender.email or "?").strip('"\' ')[:1].upper() or "?",
+        "face": (sender.name or sender.email or "?").strip("\"' ")[:1].upper() or "?",
         "to": _to_line(row, mine),
         "time": listing.time_text(timezone.localtime(row.received_at), timezone.localdate()),
         "stamp": row.received_at.isoformat(timespec="minutes"),
@@ -120,7 +137,7 @@ def _to_line(row: Message, mine: set[str]) -> str:
     return _("to %(people)s") % {"people": shown} if names else ""
 
 
-def _readable(request: HttpRequest, row: Message) -> dict[str, Any]:
+def _readable(request: Request, row: Message) -> dict[str, Any]:
     try:
         body = bodies.body_of(row)
     except MailError as error:
@@ -140,20 +157,35 @@ def _readable(request: HttpRequest, row: Message) -> dict[str, Any]:
 
 def _file(row: Message, part: mime.BodyPart) -> dict[str, Any]:
     main, _slash, sub = part.type.partition("/")
-    kind = "img" if main == "image" else "pdf" if sub == "pdf" else "cal" if sub == "calendar" else "sheet" if sub in SHEETS else ""
+    kind = (
+        "img"
+        if main == "image"
+        else "pdf"
+        if sub == "pdf"
+        else "cal"
+        if sub == "calendar"
+        else "sheet"
+        if sub in SHEETS
+        else ""
+    )
     icon = {"img": "image", "pdf": "file-text", "cal": "calendar", "sheet": "file-sheet"}.get(kind, "file")
     size = part.size * 3 // 4 if part.encoding == "base64" else part.size
     name = part.name or (_("message") + ".eml" if part.type == "message/rfc822" else _("attachment"))
     return {"name": name, "kind": kind, "icon": icon, "size": size, "url": reverse("part", args=[row.pk, part.part_id])}
 
 
-SHEETS = {"csv", "vnd.ms-excel", "vnd.openxmlformats-officedocument.spreadsheetml.sheet", "vnd.oasis.opendocument.spreadsheet"}
+SHEETS = {
+    "csv",
+    "vnd.ms-excel",
+    "vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    "vnd.oasis.opendocument.spreadsheet",
+}
 
 
 # --- remote pictures --------------------------------------------------------------------------------------------
 
 
-def pictures_allowed(request: HttpRequest, message: Message) -> bool:
+def pictures_allowed(request: Request, message: Message) -> bool:
     """Asked for now, or allowed for this sender; looked up when shown, never kept with the message."""
     if request.GET.get("pictures") == "1":
         return True
@@ -162,7 +194,7 @@ def pictures_allowed(request: HttpRequest, message: Message) -> bool:
 
 @require_POST
 @login_required
-def pictures(request: HttpRequest, pk: int) -> HttpResponse:
+def pictures(request: Request, pk: int) -> HttpResponse:
     """Always show (or no longer show) pictures from this sender."""
     message = own(request, pk)
     sender = message.from_email.lower()
@@ -178,7 +210,7 @@ def pictures(request: HttpRequest, pk: int) -> HttpResponse:
 
 @require_safe
 @login_required
-def body(request: HttpRequest, pk: int) -> HttpResponse:
+def body(request: Request, pk: int) -> HttpResponse:
     """The body as a document of its own: sandboxed, script-less, with its own policy."""
     message = own(request, pk)
     try:
@@ -188,7 +220,7 @@ def body(request: HttpRequest, pk: int) -> HttpResponse:
     return _walled(_document(request, message, kept))
 
 
-def _document(request: HttpRequest, message: Message, kept: MessageBody) -> str:
+def _document(request: Request, message: Message, kept: MessageBody) -> str:
     if not kept.source or request.GET.get("as") == "text":
         return html.document(html.text_to_html(kept.text), lang=translation.get_language() or "", plain=True)
     fragment = bodies.with_pictures(message, kept) if kept.remote and pictures_allowed(request, message) else kept.html
@@ -204,7 +236,7 @@ def _walled(document: str) -> HttpResponse:
     return response
 
 
-def _trouble(request: HttpRequest, message: Message, error: MailError) -> HttpResponse:
+def _trouble(request: Request, message: Message, error: MailError) -> HttpResponse:
     trouble = explain(error, message.account.label)
     status = 404 if isinstance(error, NotFound) else 503
     return render(request, "webmail/trouble.html", {"trouble": trouble, "bare": True}, status=status)
@@ -215,7 +247,7 @@ def _trouble(request: HttpRequest, message: Message, error: MailError) -> HttpRe
 
 @require_safe
 @login_required
-def part(request: HttpRequest, pk: int, part_id: str) -> HttpResponse:
+def part(request: Request, pk: int, part_id: str) -> HttpResponseBase:
     """A part as a download; a picture of a kind that browsers decode safely may show in the page."""
     message = own(request, pk)
     try:
@@ -229,7 +261,9 @@ def part(request: HttpRequest, pk: int, part_id: str) -> HttpResponse:
     name = opened.part.name or ("message.eml" if opened.part.type == "message/rfc822" else "attachment")
     if kind is None:
         declared = opened.part.type
-        if re.fullmatch(r"[a-z]+/[a-z0-9.+-]+", declared) and not declared.startswith(("text/html", "image/svg", "application/xhtml", "text/xml")):
+        if re.fullmatch(r"[a-z]+/[a-z0-9.+-]+", declared) and not declared.startswith(
+            ("text/html", "image/svg", "application/xhtml", "text/xml")
+        ):
             response["Content-Type"] = declared
         response["Content-Disposition"] = disposition(name)
     return _hardened(response)
@@ -250,11 +284,11 @@ def _joined(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
 
 def disposition(name: str) -> str:
     """RFC 6266 §4: a plain name for old readers, the true one beside it."""
-    plain = re.sub(r'[^A-Za-z0-9 ._()-]', "_", name)
+    plain = re.sub(r"[^A-Za-z0-9 ._()-]", "_", name)
     return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
 
 
-def _hardened(response: HttpResponse | StreamingHttpResponse) -> HttpResponse | StreamingHttpResponse:
+def _hardened(response: StreamingHttpResponse) -> HttpResponseBase:
     response["Content-Security-Policy"] = PART_POLICY
     response["X-Content-Type-Options"] = "nosniff"
     response["Cache-Control"] = "private, max-age=86400"
@@ -263,7 +297,7 @@ def _hardened(response: HttpResponse | StreamingHttpResponse) -> HttpResponse | 
 
 @require_safe
 @login_required
-def download(request: HttpRequest, pk: int) -> HttpResponse:
+def download(request: Request, pk: int) -> HttpResponseBase:
     message = own(request, pk)
     try:
         chunks = bodies.open_whole(message)
@@ -276,7 +310,7 @@ def download(request: HttpRequest, pk: int) -> HttpResponse:
 
 @require_safe
 @login_required
-def source(request: HttpRequest, pk: int) -> HttpResponse:
+def source(request: Request, pk: int) -> HttpResponse:
     """The message as it came over the wire, as text."""
     message = own(request, pk)
     try:

@@ -5,15 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 
 from accounts.models import Account
+from accounts.requests import Request
 from webmail import outbox
-from webmail.models import Draft, Mailbox, Operation
+from webmail.models import ROLE_ORDER, Draft, Mailbox, Operation
 from webmail.models import OperationState as State
-from webmail.models import ROLE_ORDER
 
 ICONS = {"inbox": "inbox", "drafts": "drafts", "sent": "sent", "archive": "archive", "junk": "junk", "trash": "trash"}
 
@@ -37,7 +36,7 @@ class AccountEntry:
     entries: list[Entry]
 
 
-def context(request: HttpRequest, current: str = "") -> dict[str, Any]:
+def context(request: Request, current: str = "") -> dict[str, Any]:
     """``current`` is a scope's key or the name of a page."""
     user = request.user
     accounts = list(Account.objects.for_user(user))
@@ -84,7 +83,9 @@ def tree(mailboxes: list[Mailbox], current: str = "") -> list[Entry]:
             mailbox.unread, current == f"folder-{mailbox.pk}", mailbox.role == "inbox" and bool(mailbox.unread),
         )  # fmt: skip
         entries[mailbox.name] = entry
-        parent = entries.get(mailbox.delimiter.join(mailbox.path[:-1])) if mailbox.delimiter and not mailbox.role else None
+        parent = (
+            entries.get(mailbox.delimiter.join(mailbox.path[:-1])) if mailbox.delimiter and not mailbox.role else None
+        )
         (parent.children if parent and len(mailbox.path) > 1 and not _is_inbox(mailbox) else roots).append(entry)
     return roots
 

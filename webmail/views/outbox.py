@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
+from accounts.requests import Request
 from webmail import outbox, tasks
 from webmail.models import Mailbox, Submission, SubmissionState
 from webmail.views import navigation
@@ -18,29 +18,35 @@ from webmail.views.redirection import SeeOther, back, notice, problem
 
 @require_safe
 @login_required
-def show(request: HttpRequest) -> HttpResponse:
-    jobs = list(Submission.objects.for_user(request.user).exclude(state=SubmissionState.CANCELED).select_related("account", "draft")[:200])
-    now = timezone.now()
-    for job in jobs:
-        job.seconds = max(0, round((job.not_before - now).total_seconds()))
-        sent = Mailbox.objects.filter(account=job.account, role="sent", hidden=False).first()
-        job.sent_url = reverse("folder", args=[sent.pk]) if sent else ""
+def show(request: Request) -> HttpResponse:
+    jobs = list(
+        Submission.objects.for_user(request.user)
+        .exclude(state=SubmissionState.CANCELED)
+        .select_related("account", "draft")[:200]
+    )
     context = {
         **navigation.context(request, "outbox"),
         "needy": [job for job in jobs if job.needs_person],
         "moving": [job for job in jobs if not job.needs_person],
+        "sent_urls": _sent_urls(request),
         "here": request.get_full_path(),
     }
     return render(request, "webmail/outbox.html", context)
 
 
-def _own(request: HttpRequest, pk: int) -> Submission:
+def _sent_urls(request: Request) -> dict[int, str]:
+    """Where each account's copies are filed."""
+    sent = Mailbox.objects.for_user(request.user).filter(role="sent").values_list("account_id", "pk")
+    return {account_id: reverse("folder", args=[pk]) for account_id, pk in sent}
+
+
+def _own(request: Request, pk: int) -> Submission:
     return get_object_or_404(Submission.objects.for_user(request.user).select_related("account", "draft"), pk=pk)
 
 
 @require_POST
 @login_required
-def cancel(request: HttpRequest, pk: int) -> HttpResponse:
+def cancel(request: Request, pk: int) -> HttpResponse:
     """Take it back into the composer: undo send, and editing what was refused."""
     draft = outbox.cancel(_own(request, pk))
     if draft is None:
@@ -56,7 +62,7 @@ def cancel(request: HttpRequest, pk: int) -> HttpResponse:
 
 @require_POST
 @login_required
-def retry(request: HttpRequest, pk: int) -> HttpResponse:
+def retry(request: Request, pk: int) -> HttpResponse:
     submission = _own(request, pk)
     if outbox.retry(submission):
         tasks.nudge_send(submission.pk)
@@ -68,7 +74,7 @@ def retry(request: HttpRequest, pk: int) -> HttpResponse:
 
 @require_POST
 @login_required
-def settle(request: HttpRequest, pk: int) -> HttpResponse:
+def settle(request: Request, pk: int) -> HttpResponse:
     """The person knows that it arrived."""
     submission = _own(request, pk)
     if outbox.settle_as_sent(submission):
@@ -79,6 +85,6 @@ def settle(request: HttpRequest, pk: int) -> HttpResponse:
 
 @require_POST
 @login_required
-def dismiss(request: HttpRequest, pk: int) -> HttpResponse:
+def dismiss(request: Request, pk: int) -> HttpResponse:
     outbox.dismiss(_own(request, pk))
     return back(request, reverse("outbox"))

@@ -14,10 +14,11 @@ from urllib.parse import urljoin, urlsplit
 
 from django.contrib.auth.decorators import login_required
 from django.core import signing
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.views.decorators.http import require_safe
 
 from accounts.discovery import public_addresses
+from accounts.requests import Request
 from webmail.bodies import PROXY_SALT, PROXY_SECONDS
 from webmail.protocols.errors import MailError
 from webmail.views.message import PART_POLICY, sniff
@@ -29,7 +30,7 @@ SECONDS = 8.0
 
 @require_safe
 @login_required
-def show(request: HttpRequest, token: str) -> HttpResponse:
+def show(request: Request, token: str) -> HttpResponse:
     try:
         url = signing.loads(token, salt=PROXY_SALT, max_age=PROXY_SECONDS)
     except signing.BadSignature:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import uuid
 
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
+
+from accounts.requests import Request
 
 
 class SeeOther(HttpResponseRedirect):
@@ -16,7 +18,7 @@ class SeeOther(HttpResponseRedirect):
     status_code = 303
 
 
-def back(request: HttpRequest, otherwise: str | None = None) -> HttpResponse:
+def back(request: Request, otherwise: str | None = None) -> HttpResponse:
     """To the page that the form names, if it is one of ours: in ``next``, or in the field that ``?then=`` names."""
     field = request.GET.get("then", "next")
     target = request.POST.get(field if field in ("here", "list") else "next", "")
@@ -25,10 +27,13 @@ def back(request: HttpRequest, otherwise: str | None = None) -> HttpResponse:
     return SeeOther(target)
 
 
-def notice(request: HttpRequest, text: str, undo: uuid.UUID | None = None) -> None:
-    """Said once at the foot of the next page; with Undo where there is one."""
-    messages.success(request, text, extra_tags=f"undo {undo}" if undo else "")
+def notice(request: Request, text: str, undo: uuid.UUID | None = None, cancel: int | None = None) -> None:
+    """Said once at the foot of the next page; with Undo where there is one: of an action, or of sending."""
+    way_back = (
+        reverse("undo", args=[undo]) if undo else reverse("submission-cancellation", args=[cancel]) if cancel else ""
+    )
+    messages.success(request, text, extra_tags=way_back)
 
 
-def problem(request: HttpRequest, text: str, detail: str = "") -> None:
+def problem(request: Request, text: str, detail: str = "") -> None:
     messages.error(request, text, extra_tags=detail)

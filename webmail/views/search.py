@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from django.contrib.auth.decorators import login_required
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_safe
 
+from accounts.requests import Request
 from webmail import search
 from webmail.models import Mailbox
 from webmail.views import listing, navigation
@@ -18,7 +19,7 @@ SHOWN = 100
 
 @require_safe
 @login_required
-def show(request: HttpRequest) -> HttpResponse:
+def show(request: Request) -> HttpResponse:
     query = request.GET.get("q", "").strip()[:500]
     scope = listing.Scope(request.user, "search", _("Search"), request.path, everywhere={})
     found = search.find(request.user, query, SHOWN + 1) if query else []
@@ -29,10 +30,13 @@ def show(request: HttpRequest) -> HttpResponse:
         for row in day.rows:
             row.url = row.url.split("?")[0]
     counted = ngettext("%(n)d message", "%(n)d messages", len(found)) % {"n": len(found)} + ("+" if more else "")
-    incomplete = Mailbox.objects.for_user(request.user).filter(complete=False, selectable=True, remote_name__isnull=False).exists()
+    incomplete = (
+        Mailbox.objects.for_user(request.user)
+        .filter(complete=False, selectable=True, remote_name__isnull=False)
+        .exists()
+    )
     context = {
         **navigation.context(request, "search"), "query": query, "days": days, "scope": scope,
         "summary": counted if query else "", "here": request.get_full_path(), "more": more, "incomplete": incomplete, "targets": [],
     }  # fmt: skip
     return render(request, "webmail/search.html", context)
-

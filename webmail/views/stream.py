@@ -14,13 +14,15 @@ from webmail import events as bus
 RETRY_MS = 3000
 
 
-async def events(request: HttpRequest) -> HttpResponse:
+async def events(request: HttpRequest) -> HttpResponse | StreamingHttpResponse:
     """Resumes after the event that the browser heard last (Last-Event-ID)."""
     user = await request.auser()
     if not user.is_authenticated:
         return HttpResponse(status=204)  # tells an EventSource to stop asking (HTML Living Standard §9.2)
     last_id = request.headers.get("Last-Event-ID") or request.GET.get("after", "")
-    response = StreamingHttpResponse(_stream(user.pk, last_id if re.fullmatch(r"\d+-\d+", last_id) else "$"), content_type="text/event-stream")
+    response = StreamingHttpResponse(
+        _stream(user.pk, last_id if re.fullmatch(r"\d+-\d+", last_id) else "$"), content_type="text/event-stream"
+    )
     response["Cache-Control"] = "no-store"
     response["X-Accel-Buffering"] = "no"
     response["Content-Encoding"] = "identity"  # compression would hold events back until its buffer is full

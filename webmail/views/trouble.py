@@ -15,12 +15,19 @@ def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpR
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    trouble = Trouble(_("Something went wrong on our side."), _("Nothing you wrote was sent. Go back and try again; the operator finds the cause in the log."))
+    trouble = Trouble(
+        _("Something went wrong on our side."),
+        _("Nothing you wrote was sent. Go back and try again; the operator finds the cause in the log."),
+    )
     return render(request, "webmail/trouble.html", {"trouble": trouble, "bare": True}, status=500)
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     """The text of a form that came too late is shown to be copied, never thrown away."""
-    trouble = Trouble(_("This form is too old to be accepted."), _("Go back, reload the page and send it again."), reason)
-    typed = {name: request.POST.get(name, "") for name in ("to", "cc", "bcc", "subject", "text") if request.POST.get(name)}
+    trouble = Trouble(
+        _("This form is too old to be accepted."), _("Go back, reload the page and send it again."), reason
+    )
+    typed = {
+        name: request.POST.get(name, "") for name in ("to", "cc", "bcc", "subject", "text") if request.POST.get(name)
+    }
     return render(request, "webmail/trouble.html", {"trouble": trouble, "typed": typed, "bare": True}, status=403)

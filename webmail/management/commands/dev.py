@@ -236,7 +236,7 @@ class _Answer:
                 # The first page loads what the others need, so that nobody waits for it.
                 self._connection.sendall(b"GET /sign-in/ HTTP/1.0\r\nHost: localhost\r\n\r\n")
                 self._connection.setblocking(False)
-            answered = bool(self._connection.recv(1024))
+            answered = self._connection.recv(1024).startswith(b"HTTP/")
         except BlockingIOError:
             return False
         except OSError:  # not listening yet

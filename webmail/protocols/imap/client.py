@@ -17,8 +17,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
-import imapclient  # type: ignore[import-untyped]
-from imapclient.exceptions import CapabilityError  # type: ignore[import-untyped]
+import imapclient
+from imapclient.exceptions import CapabilityError
 
 from webmail.protocols.base import Credentials, Security, Server
 from webmail.protocols.errors import (

@@ -1,0 +1,13 @@
+"""The request as views of signed-in people see it, after the middleware has been at it."""
+
+from __future__ import annotations
+
+from django.http import HttpRequest
+from django_htmx.middleware import HtmxDetails
+
+from accounts.models import User
+
+
+class Request(HttpRequest):
+    user: User
+    htmx: HtmxDetails

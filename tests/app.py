@@ -1,0 +1,183 @@
+"""The whole of Postkasse as it runs for people: web server, worker, watcher, Redis, each a process of its own.
+
+    with Postkasse({"imap.test": {"incoming": "imaps://localhost:993", ...}}, ca_file) as app:
+        browser.goto(app.url)
+
+Nothing is patched; what a test wants to know it asks over HTTP, in the mail servers, or in the database file.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack, closing
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from celery import Celery
+
+from tests.redis_server import redis_server
+from tests.servers import free_port
+
+ROOT = Path(__file__).resolve().parent.parent
+START_LIMIT = 90.0
+Found = TypeVar("Found")
+
+
+def eventually(look: Callable[[], Found], what: str, limit: float = 30.0) -> Found:
+    """The first true value of ``look()``."""
+    deadline = time.monotonic() + limit
+    while not (found := look()):
+        assert time.monotonic() < deadline, f"waited in vain: {what}"
+        time.sleep(0.05)
+    return found
+
+
+class Postkasse:
+    """``domains`` is the operator's table of known mail domains (WEBMAIL_SERVERS)."""
+
+    def __init__(self, domains: Mapping[str, Mapping[str, str]], ca_file: str = "") -> None:
+        self.domains = domains
+        self.ca_file = ca_file
+        self._programs: dict[str, subprocess.Popen[bytes]] = {}
+
+    def __enter__(self) -> Self:
+        self._stack = ExitStack()
+        try:
+            self._start()
+        except BaseException:
+            self._stack.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    def _start(self) -> None:
+        self.data = Path(tempfile.mkdtemp(prefix="postkasse-"))
+        self._stack.callback(shutil.rmtree, self.data, ignore_errors=True)
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        redis_url = self._stack.enter_context(redis_server(self.data))
+        servers = self.data / "servers.toml"
+        servers.write_text("".join(_table(domain, entry) for domain, entry in self.domains.items()))
+        kept = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("WEBMAIL_", "PYTEST", "DJANGO_", "DATABASE_", "PLAYWRIGHT"))
+        }
+        self.environment = {
+            **kept,
+            "WEBMAIL_DATA": str(self.data),
+            "WEBMAIL_SERVERS": str(servers),
+            "WEBMAIL_CA_FILE": self.ca_file,
+            "WEBMAIL_DEMO": "0",
+            "WEBMAIL_PORT": str(self.port),
+            "REDIS_URL": redis_url,
+            "PYTHONUNBUFFERED": "1",
+            "TZ": "Europe/Oslo",
+        }
+        self._queue = Celery(broker=redis_url.replace("unix://", "redis+socket://"))
+        self._stack.callback(self._queue.close)
+        self.manage("migrate", "--verbosity", "0")
+        self.manage("collectstatic", "--noinput", "--verbosity", "0")
+        self._stack.callback(self._end)
+        self._run(
+            "web",
+            *("-m", "uvicorn", "webmail.asgi:application", "--host", "127.0.0.1", "--port", str(self.port)),
+            *("--log-level", "warning", "--lifespan", "on", "--timeout-graceful-shutdown", "1"),
+        )
+        self.start_worker()
+        self._run("watch", "manage.py", "watch")
+        self.sweep()  # so that the worker tells at once that it lives
+        eventually(self._is_well, f"a healthy Postkasse\n{self.log()}", START_LIMIT)
+
+    def manage(self, *arguments: str) -> str:
+        """Run a management command; what it printed."""
+        command = [sys.executable, "manage.py", *arguments]
+        done = subprocess.run(command, cwd=ROOT, env=self.environment, capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def _run(self, name: str, *arguments: str) -> None:
+        with (self.data / f"{name}.log").open("ab") as log:
+            self._programs[name] = subprocess.Popen(
+                [sys.executable, *arguments],
+                cwd=ROOT,
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+
+    def start_worker(self) -> None:
+        self._run(
+            "worker",
+            *("-m", "celery", "--quiet", "--app", "webmail", "worker", "--beat", "--concurrency", "2"),
+            *("--schedule", str(self.data / "beat"), "--loglevel", "warning", "--without-gossip", "--without-mingle"),
+        )
+
+    def kill_worker(self) -> None:
+        """kill -9 of all its processes: no clean-up, no farewell."""
+        self._signal("worker", signal.SIGKILL)
+        self._programs.pop("worker").wait(10)
+
+    def sweep(self) -> None:
+        """Have the worker do now what it does every few seconds by itself."""
+        self._queue.send_task("webmail.sweep")
+        self._queue.send_task("webmail.sync_due")
+
+    def _signal(self, name: str, number: signal.Signals) -> None:
+        try:
+            os.killpg(self._programs[name].pid, number)
+        except ProcessLookupError:
+            pass
+
+    def _end(self) -> None:
+        for name in self._programs:
+            self._signal(name, signal.SIGTERM)
+        deadline = time.monotonic() + 5
+        for name, process in self._programs.items():
+            try:
+                process.wait(max(0.1, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                pass
+            self._signal(name, signal.SIGKILL)
+            process.wait(10)
+
+    def _is_well(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"{self.url}/healthz", timeout=10) as answer:
+                return json.load(answer)["status"] == "ok"
+        except (OSError, ValueError):
+            return False
+
+    def log(self) -> str:
+        """The last words of each program."""
+        files = sorted(self.data.glob("*.log"))
+        return "\n".join(f"--- {file.name}\n{file.read_text(errors='replace')[-3000:]}" for file in files)
+
+    def rows(self, query: str, *values: Any) -> list[sqlite3.Row]:
+        """What the database says. Reads only."""
+        with closing(sqlite3.connect(f"file:{self.data}/postkasse.sqlite3?mode=ro", uri=True, timeout=20)) as database:
+            database.row_factory = sqlite3.Row
+            return database.execute(query, values).fetchall()
+
+
+def _table(domain: str, entry: Mapping[str, str]) -> str:
+    lines = [f"{name} = {json.dumps(value)}" for name, value in entry.items()]
+    return "\n".join([f"[domains.{json.dumps(domain)}]", *lines, "", ""])
