@@ -87,6 +87,7 @@ class Account(models.Model):
     synced_at = models.DateTimeField(null=True)
     sync_due_at = models.DateTimeField(default=timezone.now, db_index=True)
     sync_lease = models.DateTimeField(null=True)
+    sync_wanted = models.BooleanField(default=False)  # asked for while a sync was running, which may have passed it by
     sync_holder = models.CharField(max_length=120, blank=True)
     sync_done = models.PositiveIntegerField(default=0)
     sync_total = models.PositiveIntegerField(default=0)

@@ -30,7 +30,8 @@ class SecondClient:
 
     def messages(self, folder: str = "INBOX") -> list[Parsed]:
         """All of a folder, oldest first; reading marks nothing."""
-        if self._imap.select(f'"{folder}"', readonly=True)[0] != "OK":
+        status, count = self._imap.select(f'"{folder}"', readonly=True)
+        if status != "OK" or count == [b"0"]:
             return []
         _status, data = self._imap.fetch("1:*", "(BODY.PEEK[])")
         return [_PARSER.parsebytes(item[1]) for item in data if isinstance(item, tuple)]  # type: ignore[misc]

@@ -17,7 +17,7 @@ from typing import BinaryIO, cast
 
 from django.core.files import File
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, Q
 from django.utils import timezone
 
 from accounts.models import Account
@@ -82,7 +82,9 @@ def sync_account(account: Account, progress: Progress | None = None, only: str |
     ``only`` limits it to one role. Failures are kept on the account for the person to see; MailError is raised too."""
     with lease(account) as held:
         if held is None:
+            Account.objects.filter(pk=account.pk).update(sync_wanted=True)
             return None
+        Account.objects.filter(pk=account.pk).update(sync_wanted=False)
         run = _Run(account, held, progress)
         try:
             with connections.store_of(account) as store:
@@ -139,7 +141,7 @@ class _Run:
                 self.mailbox(store, mailbox)
             except NotFound:
                 log.info("mailbox %s of %s is gone", mailbox.pk, self.account)
-            operations.replay_due(self.account, store)
+            self._between(store)
         if not self.account.downloads:
             self._fetch_ahead(store)
         return self.report
@@ -216,6 +218,14 @@ class _Run:
             operations.replay_due(self.account, store)
         return arrived
 
+    def _between(self, store: MailStore) -> None:
+        """What cannot wait for the end of a long sync: what the person does, and mail that was announced meanwhile."""
+        self.lease.renew()
+        operations.replay_due(self.account, store)
+        if Account.objects.filter(pk=self.account.pk, sync_wanted=True).update(sync_wanted=False):
+            for inbox in self._in_order("inbox"):
+                self.mailbox(store, inbox)
+
     def _tell(self, mailbox: Mailbox) -> None:
         if self.progress:
             self.progress(self.done, self.total)
@@ -234,8 +244,8 @@ class _Run:
                     bodies.fetch(row, store)
                 except NotFound:
                     continue  # expunged meanwhile; the next sync sees it
+                self._between(store)
             if missing:
-                self.lease.renew()
                 events.publish(self.account.user_id, "mailbox", ids=[mailbox.pk])
 
 
@@ -333,8 +343,8 @@ def _merge_mailboxes(account: Account, listed: Mapping[str, RemoteMailbox]) -> N
             row.delimiter, row.role, row.selectable, row.subscribed = said
             row.missing_since = None
             row.save(update_fields=["delimiter", "role", "selectable", "subscribed", "missing_since"])
-    for name, row in rows.items():
-        if name not in listed and row.pk not in pending:
+    for row in rows.values():
+        if row.remote_name not in listed and row.pk not in pending:
             _missing(row)
 
 
@@ -565,5 +575,5 @@ def _arrival(header: mime.Header) -> datetime:
 
 def due_accounts(limit: int) -> list[int]:
     """Accounts whose time has come, longest waiting first: a fair queue."""
-    waiting = Account.objects.filter(sync_due_at__lte=timezone.now(), needs_user=False)
+    waiting = Account.objects.filter(Q(sync_due_at__lte=timezone.now()) | Q(sync_wanted=True), needs_user=False)
     return list(waiting.order_by(F("sync_due_at").asc()).values_list("pk", flat=True)[:limit])

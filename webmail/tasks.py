@@ -50,7 +50,9 @@ def _again_if_due(account: Account) -> None:
     """What was submitted while another runner was finishing would wait for the sweep; look once more instead."""
     if not Account.objects.filter(pk=account.pk, needs_user=False, failures=0).exists():
         return
-    if operations.due(account):
+    if Account.objects.filter(pk=account.pk, sync_wanted=True).exists():
+        sync_account.delay(account.pk)
+    elif operations.due(account):
         replay.apply_async([account.pk], countdown=RETRY_SECONDS)
     else:
         waiting = Operation.objects.filter(account=account, attempts=0).open().order_by("not_before").first()

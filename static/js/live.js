@@ -11,7 +11,7 @@ function refresh() {
     const outbox = document.getElementById("outbox");
     const source = list ? "#list" : outbox ? "#outbox" : "#nav";
     if (document.querySelector("#list .drop[open], #list .pick:focus") || document.querySelector(".acct:not([open])")) keepMenus();
-    htmx.ajax("GET", location.pathname + location.search, { target: source, select: source, swap: "outerHTML", selectOOB: source === "#nav" ? undefined : "#nav" });
+    htmx.ajax("GET", location.pathname + location.search, { target: source, select: source, swap: "outerHTML", headers: { "X-Background": "1" }, selectOOB: source === "#nav" ? undefined : "#nav" });
   }, PAUSE);
 }
 

@@ -26,6 +26,7 @@ function opened() {
 document.addEventListener("htmx:afterSwap", (event) => { if (event.detail.target?.id === "read") { opened(); document.getElementById("read-scroll")?.scrollTo(0, 0); if (innerWidth < 720) scrollTo(0, 0); } });
 document.addEventListener("htmx:beforeSwap", (event) => {
   /* A page of ours that says what went wrong is worth showing, whatever its status. */
+  if (event.detail.requestConfig.headers["X-Background"]) return;
   if (event.detail.xhr.status >= 400 && event.detail.xhr.getResponseHeader("Content-Type")?.startsWith("text/html")) location.assign(event.detail.pathInfo.finalRequestPath ?? location.href);
 });
 if (document.querySelector("#read [data-unread]")) markRead();

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -36,22 +35,19 @@ class World:
 
 
 @pytest.fixture(scope="package")
-def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+def world() -> Iterator[World]:
     with Dovecot() as dovecot, Dovecot() as away, Dovecot(expired=True) as expired:
         with SMTPServer(deliver_to=dovecot, domains=("imap.test", "pop.test")) as smtp:
-            authority = tmp_path_factory.mktemp("ca") / "ca.pem"
-            certificates = [Path(server.certificate.certificate) for server in (dovecot, away, expired)]
-            authority.write_text("".join(path.read_text() for path in certificates))
             out = f"smtp://localhost:{smtp.port}"
             domains = {
-                "imap.test": {"incoming": f"imaps://localhost:{dovecot.imaps_port}", "outgoing": out},
-                "pop.test": {"incoming": f"pop3s://localhost:{dovecot.pop3s_port}", "outgoing": out},
+                "imap.test": {"incoming": f"imap://localhost:{dovecot.imap_port}", "outgoing": out},
+                "pop.test": {"incoming": f"pop3://localhost:{dovecot.pop3_port}", "outgoing": out},
                 "away.test": {"incoming": f"imap://localhost:{away.imap_port}", "outgoing": out},
                 "expired.test": {"incoming": f"imaps://localhost:{expired.imaps_port}", "outgoing": out},
                 "refused.test": {"incoming": f"imap://localhost:{free_port()}", "outgoing": out},
                 "unknown.test": {"incoming": "imaps://nowhere.invalid", "outgoing": out},
             }
-            with Postkasse(domains, str(authority)) as app:
+            with Postkasse(domains, expired.certificate.certificate) as app:
                 yield World(app, dovecot, away, smtp)
 
 

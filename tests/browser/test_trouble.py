@@ -9,6 +9,7 @@ from playwright.sync_api import expect
 
 from tests.browser.conftest import Visit, World
 from tests.letters import letter
+from tests.second_client import second_client
 from tests.servers import PASSWORD
 
 
@@ -78,7 +79,5 @@ def test_with_the_server_away_fetched_mail_is_readable_and_all_is_well_when_it_r
     expect(visit.row("After the storm")).to_have_count(1)
     expect(page.locator("#list").get_by_role("alert")).to_have_count(0)
     expect(visit.row("Read me offline").locator(".flag")).to_be_visible()
-    from tests.second_client import second_client
-
     with second_client(world.away, address) as theirs:
         theirs.await_flag("Read me offline", "\\Flagged")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import importlib.util
+import io
 import os
 import re
 import shutil
@@ -41,6 +42,8 @@ class Command(BaseCommand):
     requires_system_checks: list[str] = []
 
     def handle(self, *args: Any, **options: Any) -> None:
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(line_buffering=True)  # also into a pipe, where lines would wait for more
         with ExitStack() as stack:
             stack.enter_context(_only_one(settings.DATA_DIR / "dev.lock"))
             _check_port(settings.HOST, settings.PORT)
