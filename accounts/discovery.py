@@ -170,6 +170,11 @@ def candidates(address: str) -> Iterator[Candidate]:
     yield from _guesses(address, domain)
 
 
+def in_table(address: str) -> Candidate | None:
+    """What the operator says of this address's domain; None if nothing."""
+    return _from_table(address, address.rpartition("@")[2].lower())
+
+
 def _from_table(address: str, domain: str) -> Candidate | None:
     entry = operator_domains().get(domain) or operator_domains().get("*")
     if not entry:

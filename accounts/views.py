@@ -20,7 +20,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts import throttle
-from accounts.discovery import Candidate, ServerURL
+from accounts.discovery import Candidate, ServerURL, in_table
 from accounts.forms import AccountEditForm, AccountForm, IdentityForm, PreferencesForm, SignInForm
 from accounts.models import Account, Identity, User
 from accounts.requests import Request
@@ -118,7 +118,9 @@ def _admit(address: str, password: str, by_hand: Candidate | None) -> User:
     """The user, after a server took the password. Raises CannotSignIn."""
     handle = _handle(address, by_hand)
     known = Account.objects.filter(user__handle=handle, address__iexact=address).select_related("user").first()
-    if known and known.user.is_active:
+    listed = in_table(address) if by_hand is None else None
+    moved = known is not None and listed is not None and str(listed.incoming) != known.incoming
+    if known and known.user.is_active and not moved:  # the operator's word about a domain outweighs what was stored
         if known.vouches_for(password, timezone.now()):
             return known.user
         try:

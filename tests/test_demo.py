@@ -29,17 +29,19 @@ from webmail.demo.seed import MAILBOXES, letters_of
 ROOT = Path(__file__).resolve().parent.parent
 ADDRESS, PASSWORD = "kari@postkasse.test", "postkasse"
 NOW = datetime(2026, 11, 23, 12, 4, tzinfo=UTC)
+ANY_PORT = {"WEBMAIL_DEMO_IMAP": "0", "WEBMAIL_DEMO_SMTP": "0"}
 
 
 class Sample:
     """A sample server in a folder of its own."""
 
-    def __init__(self, data: Path) -> None:
+    def __init__(self, data: Path, ports: dict[str, str] = ANY_PORT) -> None:
         self.data = data
+        self.ports = ports
         self.start()
 
     def start(self) -> None:
-        environment = {**os.environ, "WEBMAIL_DATA": str(self.data), "WEBMAIL_DEMO_IMAP": "0", "WEBMAIL_DEMO_SMTP": "0"}
+        environment = {**os.environ, "WEBMAIL_DATA": str(self.data), **self.ports}
         command = [sys.executable, str(ROOT / "manage.py"), "demo"]
         self.process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
         table = self.data / "demo" / "servers.toml"
@@ -231,6 +233,16 @@ def test_mail_survives_being_killed(tmp_path: Path) -> None:
     assert server.end() == 0
     assert after == before
     assert after.count("Før strømmen gikk") == 1
+
+
+def test_it_comes_back_on_the_ports_it_had(tmp_path: Path) -> None:
+    ports = tmp_path / "demo" / "ports"
+    server = Sample(tmp_path, {})
+    before = ports.read_text()
+    server.end()
+    server.start()
+    assert server.end() == 0
+    assert ports.read_text() == before
 
 
 LETTERS = [pytest.param(letter, id=f"{letter.folder} {letter.when}") for letter in letters_of(KARI, NOW)]

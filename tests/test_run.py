@@ -185,6 +185,7 @@ def test_a_second_one_on_the_same_data_is_one_line(tmp_path: Path) -> None:
         ("REDIS_URL", "redis://127.0.0.1:1/0"),
         ("WEBMAIL_SERVERS", "/no/such/table.toml"),
         ("WEBMAIL_PORT", "eight"),
+        ("WEBMAIL_LOG", "loud"),
     ],
 )
 def test_broken_configuration_is_one_line_that_names_it(tmp_path: Path, name: str, value: str) -> None:

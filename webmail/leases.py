@@ -10,7 +10,7 @@ import socket
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.db.models import Q
 from django.utils import timezone
@@ -63,6 +63,19 @@ def has_died(process: str) -> bool:
     return _started(int(pid)) != started
 
 
+def new_claim() -> str:
+    """Names this process and this one use of it: for rows that a worker claims by a conditional update."""
+    return f"{this_process()}:{uuid.uuid4().hex[:8]}"
+
+
+def is_abandoned(claim: str, until: datetime | None) -> bool:
+    """True if nobody works on a claimed row any more: its process has died, or, where that cannot be seen, its time is
+    over. A process of this machine that lives keeps its claim however long it takes."""
+    if claim.split(":")[0] == _HOST:
+        return has_died(claim)
+    return until is None or until < timezone.now()
+
+
 class Lost(Exception):
     """Another runner took the account over."""
 
@@ -70,7 +83,7 @@ class Lost(Exception):
 class Lease:
     def __init__(self, account_id: int) -> None:
         self.account_id = account_id
-        self.name = f"{this_process()}:{uuid.uuid4().hex[:8]}"
+        self.name = new_claim()
 
     def take(self) -> bool:
         now = timezone.now()

@@ -22,13 +22,14 @@ from django.utils.translation import gettext as _
 from accounts.models import Account, User
 from accounts.troubles import explain
 from webmail import compose, connections, events, operations, sync
-from webmail.leases import has_died, this_process
-from webmail.models import Draft, FilingState, Message, Submission, SubmissionState, forget_file
+from webmail.leases import is_abandoned, new_claim
+from webmail.models import Draft, FilingState, Message, Submission, SubmissionQuerySet, SubmissionState, forget_file
 from webmail.protocols.base import Capability, Condition, Envelope, MailStore
 from webmail.protocols.errors import DeliveryUncertain, MailError, RecipientsRefused, Refused, TooLarge
 
 log = logging.getLogger(__name__)
-CLAIM = timedelta(minutes=30)  # after this a claim on another machine counts as dead
+CLAIM = timedelta(minutes=30)  # after this a claim of another machine counts as abandoned …
+SENDING = timedelta(hours=6)  # … and after this one that was handing a message over: a slow line takes its time
 MAX_ATTEMPTS = 15
 MAX_FILING_ATTEMPTS = 20
 WAITS = (30, 60, 120, 300, 900, 1800, 3600)  # seconds between attempts; the last one repeats
@@ -140,18 +141,16 @@ def next_due() -> datetime | None:
 
 def recover() -> None:
     """Look after submissions whose worker is gone: untouched ones wait again, one being handed over is uncertain."""
-    for submission in Submission.objects.filter(
-        state__in=[SubmissionState.CLAIMED, SubmissionState.SENDING]
-    ).select_related("account"):
-        expired = submission.claimed_until is not None and submission.claimed_until < timezone.now()
-        if not expired and not has_died(submission.claimed_by):
+    under_way = Submission.objects.filter(state__in=[SubmissionState.CLAIMED, SubmissionState.SENDING])
+    for submission in under_way.select_related("account"):
+        if not is_abandoned(submission.claimed_by, submission.claimed_until):
             continue
         same = Submission.objects.filter(pk=submission.pk, state=submission.state, claimed_by=submission.claimed_by)
         if submission.state == SubmissionState.CLAIMED:
             same.update(state=SubmissionState.WAITING, claimed_by="", claimed_until=None)
         else:
             trouble = explain(DeliveryUncertain(), submission.account.label)
-            same.update(state=SubmissionState.UNCERTAIN, trouble=trouble.what, detail="")
+            same.update(state=SubmissionState.UNCERTAIN, trouble=f"{trouble.what} {trouble.advice}", claimed_by="")
         _changed(submission)
 
 
@@ -160,30 +159,28 @@ def process(submission_id: int) -> None:
     submission = Submission.objects.select_related("account", "draft").filter(pk=submission_id).first()
     if submission is None:
         return
-    if submission.state == SubmissionState.WAITING and _claim(submission):
-        _send(submission)
-        submission.refresh_from_db()
-        _changed(submission)
+    if submission.state == SubmissionState.WAITING:
+        mine = _claim(submission)
+        if mine is not None:
+            _send(submission, mine)
+            submission.refresh_from_db()
+            _changed(submission)
     if submission.state == SubmissionState.SENT:
         _file(submission)
 
 
-def _claim(submission: Submission) -> bool:
-    now = timezone.now()
+def _claim(submission: Submission) -> SubmissionQuerySet | None:
+    """The row as ours alone, or None; every later change goes through it, so that a claim that was lost changes nothing."""
+    now, claim = timezone.now(), new_claim()
     free = Submission.objects.filter(pk=submission.pk, state=SubmissionState.WAITING, not_before__lte=now)
     submission.attempts += 1
-    return bool(
-        free.update(
-            state=SubmissionState.CLAIMED,
-            claimed_by=this_process(),
-            claimed_until=now + CLAIM,
-            attempts=submission.attempts,
-        )
+    claimed = free.update(
+        state=SubmissionState.CLAIMED, claimed_by=claim, claimed_until=now + CLAIM, attempts=submission.attempts
     )
+    return Submission.objects.filter(pk=submission.pk, claimed_by=claim) if claimed else None
 
 
-def _send(submission: Submission) -> None:
-    mine = Submission.objects.filter(pk=submission.pk, claimed_by=this_process())
+def _send(submission: Submission, mine: SubmissionQuerySet) -> None:
     account = submission.account
     host = account.outgoing.partition("://")[2].rpartition(":")[0] or account.label
     try:
@@ -194,30 +191,28 @@ def _send(submission: Submission) -> None:
                 raise TooLarge(
                     _("%(host)s takes at most %(limit)d octets.") % {"host": host, "limit": transport.max_size}
                 )
-            mine.update(state=SubmissionState.SENDING)
+            begun = mine.filter(state=SubmissionState.CLAIMED).update(
+                state=SubmissionState.SENDING, claimed_until=timezone.now() + SENDING
+            )
+            if not begun:
+                return  # taken from us while we connected
             envelope = Envelope(submission.sender, tuple(submission.recipients), submission.message_id)
             submitted = transport.submit(envelope, message)
     except MailError as error:
-        _not_sent(submission, error, host)
+        _not_sent(submission, mine, error, host)
         return
     mine.update(
-        state=SubmissionState.SENT,
-        sent_at=timezone.now(),
-        refused=dict(submitted.refused),
-        trouble="",
-        detail=submitted.reply[:500],
-    )
+        state=SubmissionState.SENT, sent_at=timezone.now(), refused=dict(submitted.refused), trouble="",
+        detail=submitted.reply[:500], claimed_by="", claimed_until=None,
+    )  # fmt: skip
     _mark_source(submission)
 
 
-def _not_sent(submission: Submission, error: MailError, host: str) -> None:
+def _not_sent(submission: Submission, mine: SubmissionQuerySet, error: MailError, host: str) -> None:
     trouble = explain(error, host)
     changes: dict[str, Any] = {
-        "trouble": trouble.what + " " + trouble.advice,
-        "detail": trouble.detail,
-        "claimed_by": "",
-        "claimed_until": None,
-    }
+        "trouble": f"{trouble.what} {trouble.advice}", "detail": trouble.detail, "claimed_by": "", "claimed_until": None,
+    }  # fmt: skip
     if isinstance(error, DeliveryUncertain):
         changes["state"] = SubmissionState.UNCERTAIN
     elif error.retryable and submission.attempts < MAX_ATTEMPTS:
@@ -227,7 +222,7 @@ def _not_sent(submission: Submission, error: MailError, host: str) -> None:
         changes["state"] = SubmissionState.REFUSED
     if isinstance(error, RecipientsRefused):
         changes["refused"] = dict(error.refused)
-    Submission.objects.filter(pk=submission.pk).update(**changes)
+    mine.update(**changes)
     log.info("submission %s: %s (%s)", submission.pk, type(error).__name__, error.detail[:200])
 
 
@@ -274,23 +269,42 @@ def _mark_source(submission: Submission) -> None:
 
 def _file(submission: Submission) -> None:
     """Put a copy into Sent; retried by itself, because a copy too many can be seen and a copy too few cannot."""
-    account = submission.account
     if submission.filing == FilingState.PENDING:
+        mine = _claim_filing(submission)
+        if mine is None:
+            return
         try:
-            _append(account, submission)
+            _append(submission.account, submission)
         except MailError as error:
-            wait = WAITS[min(submission.filing_attempts, len(WAITS) - 1)]
-            Submission.objects.filter(pk=submission.pk).update(
-                filing_attempts=submission.filing_attempts + 1, not_before=timezone.now() + timedelta(seconds=wait),
+            wait = WAITS[min(submission.filing_attempts, len(WAITS)) - 1]
+            mine.update(
+                not_before=timezone.now() + timedelta(seconds=wait),
                 detail=error.detail[:500],
-            )  # fmt: skip
+                claimed_by="",
+                claimed_until=None,
+            )
             log.info("submission %s not filed: %s", submission.pk, error)
             return
-        Submission.objects.filter(pk=submission.pk).update(filing=FilingState.FILED)
+        mine.update(filing=FilingState.FILED, claimed_by="", claimed_until=None)
     submission.refresh_from_db()
     _changed(submission)
     if not submission.needs_person:
         _let_go(submission)
+
+
+def _claim_filing(submission: Submission) -> SubmissionQuerySet | None:
+    """As _claim: two workers filing at once would file two copies."""
+    if submission.claimed_by and not is_abandoned(submission.claimed_by, submission.claimed_until):
+        return None
+    free = Submission.objects.filter(
+        pk=submission.pk, state=SubmissionState.SENT, filing=FilingState.PENDING, claimed_by=submission.claimed_by
+    )
+    claim = new_claim()
+    submission.filing_attempts += 1
+    claimed = free.update(
+        claimed_by=claim, claimed_until=timezone.now() + SENDING, filing_attempts=submission.filing_attempts
+    )
+    return Submission.objects.filter(pk=submission.pk, claimed_by=claim) if claimed else None
 
 
 def _append(account: Account, submission: Submission) -> None:
@@ -305,9 +319,7 @@ def _append(account: Account, submission: Submission) -> None:
                 operations.replay_due(account, store)
                 sent.refresh_from_db()
             name = sent.remote_name or sent.name
-            if (submission.filing_attempts == 0 and submission.attempts <= 1) or not _filed_already(
-                store, name, submission.message_id
-            ):
+            if submission.filing_attempts <= 1 or not _filed_already(store, name, submission.message_id):
                 store.append(name, cast(BinaryIO, raw), ["$seen"], submission.sent_at)
 
 

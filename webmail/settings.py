@@ -220,6 +220,11 @@ FILE_UPLOAD_MAX_MEMORY_SIZE = 1_000_000
 DATA_UPLOAD_MAX_MEMORY_SIZE = 5_000_000  # octets of form text; files are streamed and do not count
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 2_000
 
+LOG_LEVEL = os.environ.get("WEBMAIL_LOG", "").strip().upper() or "WARNING"
+if LOG_LEVEL not in ("DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"):
+    raise ImproperlyConfigured(
+        f"WEBMAIL_LOG must be debug, info, warning, error or critical, not {LOG_LEVEL.lower()!r}."
+    )
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -231,7 +236,7 @@ LOGGING = {
         "ours": {"()": "django.utils.log.CallbackFilter", "callback": lambda r: getattr(r, "status_code", 0) != 503}
     },
     "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "line", "filters": ["ours"]}},
-    "root": {"handlers": ["console"], "level": os.environ.get("WEBMAIL_LOG", "WARNING").upper()},
+    "root": {"handlers": ["console"], "level": LOG_LEVEL},
     "loggers": {
         "webmail": {"level": "INFO"},
         "accounts": {"level": "INFO"},

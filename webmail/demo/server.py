@@ -41,8 +41,13 @@ class SampleBusy(Exception):
 
 @dataclass(frozen=True)
 class Ports:
+    """0 is any free one."""
+
     imap: int
     smtp: int
+
+
+USUAL_PORTS = Ports(1143, 1587)
 
 
 class Postmaster:
@@ -105,7 +110,7 @@ class Submission(SMTP):
         self._auth_required = True
 
 
-def serve(folder: Path, password: str, wanted: Ports, now: datetime) -> None:
+def serve(folder: Path, password: str, wanted: Ports | None, now: datetime) -> None:
     """Seed ``folder`` if it is new, serve until SIGTERM or SIGINT; servers.toml is there while both servers answer."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     with ExitStack() as stack:
@@ -145,16 +150,18 @@ def _keep_temporary_files_near(folder: Path) -> None:
     tempfile.tempdir = str(near)
 
 
-async def _serve(folder: Path, password: str, wanted: Ports) -> None:
+async def _serve(folder: Path, password: str, wanted: Ports | None) -> None:
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(
         lambda _, trouble: log.warning("A connection ended: %r", trouble.get("exception") or trouble["message"])
     )
-    sockets = _listen(wanted.imap), _listen(wanted.smtp)
+    choices = [wanted] if wanted else [_last_ports(folder), USUAL_PORTS]
+    sockets = _listen([each.imap for each in choices]), _listen([each.smtp for each in choices])
     ports = Ports(*(each.getsockname()[1] for each in sockets))
     imap = await asyncio.start_server(connection_handler(folder), sock=sockets[0], limit=LINE_LIMIT)
     postmaster = Postmaster(password, ports.imap)
     smtp = await loop.create_server(lambda: Submission(postmaster, loop), sock=sockets[1])
+    (folder / "ports").write_text(f"{ports.imap} {ports.smtp}\n")
     _write_table(folder / "servers.toml", ports)
     log.info("Sample mail server: IMAP on port %d, SMTP on port %d.", ports.imap, ports.smtp)
     ended = asyncio.Event()
@@ -168,9 +175,17 @@ async def _serve(folder: Path, password: str, wanted: Ports) -> None:
     os._exit(0)
 
 
-def _listen(port: int) -> socket.socket:
-    """A listening socket on the port wanted, or on any free one if that is taken."""
-    for candidate in (port, 0):
+def _last_ports(folder: Path) -> Ports:
+    """Those of the last time: accounts remember them as the address of their server."""
+    try:
+        return Ports(*map(int, (folder / "ports").read_text().split()))
+    except (OSError, ValueError, TypeError):
+        return USUAL_PORTS
+
+
+def _listen(ports: list[int]) -> socket.socket:
+    """A listening socket on the first of the ports that is free, or on any."""
+    for candidate in (*ports, 0):
         listener = socket.socket()
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

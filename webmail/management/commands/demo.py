@@ -16,10 +16,12 @@ class Command(BaseCommand):
     requires_system_checks: list[str] = []
 
     def handle(self, *args: Any, **options: Any) -> None:
-        from webmail.demo.server import Ports, SampleBusy, serve
+        from webmail.demo.server import USUAL_PORTS, Ports, SampleBusy, serve
 
         logging.getLogger("webmail.demo").setLevel(logging.INFO)
-        wanted = Ports(imap=_port("WEBMAIL_DEMO_IMAP", 1143), smtp=_port("WEBMAIL_DEMO_SMTP", 1587))
+        wanted = None
+        if {"WEBMAIL_DEMO_IMAP", "WEBMAIL_DEMO_SMTP"} & os.environ.keys():
+            wanted = Ports(_port("WEBMAIL_DEMO_IMAP", USUAL_PORTS.imap), _port("WEBMAIL_DEMO_SMTP", USUAL_PORTS.smtp))
         try:
             serve(settings.DEMO_DIR, settings.DEMO_PASSWORD, wanted, timezone.localtime())
         except (SampleBusy, OSError) as error:

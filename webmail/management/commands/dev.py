@@ -153,16 +153,9 @@ def _programs(environment: dict[str, str], stack: ExitStack) -> dict[str, Progra
     web += ["--no-access-log", "--lifespan", "on", "--log-level", "warning", "--timeout-graceful-shutdown", "2"]
     for left in settings.DATA_DIR.glob("beat*"):  # a schedule torn by a crash; it holds nothing but last times
         left.unlink()
-    level = os.environ.get("WEBMAIL_LOG", "WARNING").upper()
     worker = [python, "-m", "celery", "--quiet", "--app", "webmail", "worker", "--beat", "--queues", "celery"]
-    worker += [
-        "--schedule",
-        str(settings.DATA_DIR / "beat"),
-        "--loglevel",
-        level,
-        "--without-gossip",
-        "--without-mingle",
-    ]
+    worker += ["--schedule", str(settings.DATA_DIR / "beat"), "--loglevel", settings.LOG_LEVEL]
+    worker += ["--without-gossip", "--without-mingle"]
     programs = [
         Program("web", [*web, "--app-dir", str(settings.BASE_DIR)], vital=True),
         Program("worker", worker),
@@ -190,18 +183,8 @@ def _redis(environment: dict[str, str], stack: ExitStack) -> Program:
     log = folder / "redis.log"
     log.unlink(missing_ok=True)
     command = [_redis_executable(), "--port", "0", "--unixsocket", listening, "--unixsocketperm", "700"]
-    command += [
-        "--dir",
-        str(folder),
-        "--appendonly",
-        "no",
-        "--save",
-        "",
-        "--logfile",
-        str(log),
-        "--loglevel",
-        "warning",
-    ]
+    command += ["--dir", str(folder), "--appendonly", "no", "--save", ""]
+    command += ["--logfile", str(log), "--loglevel", "warning"]
     return Program("redis", command, vital=True)
 
 
