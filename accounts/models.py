@@ -32,6 +32,10 @@ from webmail.protocols.errors import AuthenticationFailed, MailError
 # connecting, TLS and authentication each time someone comes back.
 TRUST_STORED_PASSWORD = timedelta(hours=1)
 COLOURS = 4
+VERIFIED_FIELDS = [
+    "name", "username", "incoming", "outgoing", "credentials", "files_sent",
+    "verified_at", "needs_user", "trouble", "trouble_detail", "failures",
+]  # fmt: skip
 
 
 class UserManager(BaseUserManager["User"]):
@@ -127,6 +131,10 @@ class Account(models.Model):
         self.verified_at = timezone.now()
         self.needs_user, self.trouble, self.trouble_detail, self.failures = False, "", "", 0
 
+    def save_verified(self) -> None:
+        """Save what signing in settles, and nothing that a worker may have written meanwhile."""
+        self.save(update_fields=VERIFIED_FIELDS)
+
     def knows(self, password: str) -> bool:
         """True if this is the stored password, compared in constant time."""
         try:
@@ -165,11 +173,14 @@ class Account(models.Model):
         return resolve(ServerURL.parse(url))
 
     def report(self, error: MailError, what: str) -> None:
-        """Remember a failure for the person to see; one that only they can mend stops further tries."""
+        """Remember a failure for the person to see; one that only they can mend stops further tries. Nothing is
+        remembered if they have typed a new password since."""
         self.failures = min(self.failures + 1, 30)
         self.needs_user = error.needs_user
         self.trouble, self.trouble_detail = what, error.detail
-        self.save(update_fields=["failures", "needs_user", "trouble", "trouble_detail"])
+        Account.objects.filter(pk=self.pk, credentials=self.credentials).update(
+            failures=self.failures, needs_user=self.needs_user, trouble=self.trouble, trouble_detail=self.trouble_detail
+        )
 
     def report_well(self) -> None:
         if self.failures or self.trouble or self.needs_user:

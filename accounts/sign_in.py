@@ -80,7 +80,7 @@ def save_account(user: User, address: str, password: str, candidate: Candidate) 
     account.outgoing = str(candidate.outgoing) if candidate.outgoing else ""
     account.files_sent = files_sent_itself(candidate.outgoing)
     account.remember(password)
-    account.save()
+    account.save_verified() if account.pk else account.save()
     if not account.identities.exists():
         Identity.objects.create(account=account, address=address, is_default=True)
     return account

@@ -159,7 +159,7 @@ def _admit_known(account: Account, password: str) -> User:
             return account.user
         raise
     account.remember(password)
-    account.save()
+    account.save_verified()
     _greet(account, accepted.store)
     return account.user
 
@@ -269,7 +269,7 @@ def _save_edited(own: Account, form: AccountEditForm) -> Trouble | None:
         candidate.username,
     )
     own.remember(data["password"])
-    own.save()
+    own.save_verified()
     _greet(own, accepted.store)
     return None
 

@@ -18,6 +18,8 @@ from pathlib import Path
 
 import pytest
 
+from webmail.management.supervisor import GaveUp, Program, Supervisor
+
 ROOT = Path(__file__).resolve().parent.parent
 PATIENCE = 60.0  # seconds; it takes about five, on an idle machine
 pytestmark = pytest.mark.xdist_group("run")
@@ -146,6 +148,55 @@ def test_it_recovers_from_being_killed(start: Callable[[Path], Running], tmp_pat
     assert second.end(signal.SIGTERM) == 0
     assert second.members() == []
     assert "Traceback" not in second.output
+
+
+def test_a_program_that_dies_is_started_again(capsys: pytest.CaptureFixture[str]) -> None:
+    supervisor = Supervisor(dict(os.environ))
+    supervisor.start(Program("odd", ["sh", "-c", "echo my last words; exit 3"]))
+    told = ""
+
+    def died_twice() -> bool:
+        nonlocal told
+        told += capsys.readouterr().out
+        return told.count("odd ended") == 2
+
+    assert supervisor.wait_until(died_twice, PATIENCE)
+    assert "odd ended (exit code 3); starting it again in 1 s." in told
+    assert "odd ended (exit code 3); starting it again in 2 s." in told
+    supervisor.end([["odd"]])
+
+
+def test_one_that_the_rest_needs_is_given_up_with_its_last_words() -> None:
+    supervisor = Supervisor(dict(os.environ))
+    supervisor.start(Program("vital", ["sh", "-c", "echo my last words; exit 3"], vital=True))
+    with pytest.raises(GaveUp, match=r"vital does not start(.|\n)*my last words"):
+        supervisor.wait_until(lambda: False, PATIENCE)
+
+
+def test_what_does_not_end_by_itself_is_killed_with_all_it_started(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr("webmail.management.supervisor.PATIENCE", 0.2)
+    supervisor = Supervisor({**os.environ, "WEBMAIL_DATA": str(tmp_path)})
+    supervisor.start(Program("deaf", ["sh", "-c", "trap '' TERM; echo listening; sleep 1000 & sleep 1000"]))
+    assert supervisor.wait_until(lambda: "listening" in supervisor.programs["deaf"].last_lines, PATIENCE)
+    deaf = supervisor.programs["deaf"].process
+    assert deaf
+    supervisor.end([["deaf"]])
+    assert living(deaf.pid) == []
+
+
+def living(group: int) -> list[str]:
+    """The processes of a process group, without the dead whom nobody has buried yet; see proc(5)."""
+    found = []
+    for entry in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, _, its_group = entry.read_text().rpartition(") ")[2].split()[:3]
+        except OSError:  # gone meanwhile
+            continue
+        if int(its_group) == group and state != "Z":
+            found.append(entry.parent.name)
+    return found
 
 
 def said_in_one_line(data: Path, **settings: str) -> str:

@@ -119,6 +119,7 @@ def octets_of(
     if not message.uid or message.remote_mailbox is None or message.remote_mailbox.remote_name is None:
         raise NotFound(_("The message is being moved on the server. Try again in a moment."))
     window = (0, limit) if limit else None
+    store.expect(message.remote_mailbox.remote_name, message.remote_mailbox.state or None)
     yield from store.body(message.remote_mailbox.remote_name, message.uid, part_id, window)
 
 

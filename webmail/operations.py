@@ -16,7 +16,7 @@ from datetime import timedelta
 from typing import Any, ClassVar
 
 from django.db import transaction
-from django.db.models import Count, Q
+from django.db.models import Count, F, Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -33,11 +33,12 @@ from webmail.models import (
     forget_file,
 )
 from webmail.protocols.base import Condition, MailStore
-from webmail.protocols.errors import AlreadyExists, MailError, NotFound, Refused
+from webmail.protocols.errors import AlreadyExists, MailError, NotFound, ProtocolError, Refused, StateLost
 
 log = logging.getLogger(__name__)
 BATCH = 500  # messages a server command and a database statement
 MAX_ATTEMPTS = 12
+MAX_DEFECTS = 3
 UNDO_WINDOW = timedelta(seconds=10)  # how long what cannot be reversed is held back
 DEFAULT_NAMES = {"archive": "Archive", "junk": "Junk", "trash": "Trash", "sent": "Sent", "drafts": "Drafts"}
 
@@ -91,6 +92,14 @@ def _rows(op: Operation, ids: Collection[int]) -> list[Message]:
     return rows
 
 
+def _mailbox(pk: int) -> Mailbox:
+    """Raises NotFound if the folder went meanwhile."""
+    found = Mailbox.objects.filter(pk=pk).first()
+    if found is None:
+        raise NotFound(_("The folder is gone."))
+    return found
+
+
 def _by_remote(rows: Iterable[Message]) -> Iterator[tuple[Mailbox, list[Message]]]:
     """Rows grouped by where the server has them, in batches; what no server has is left out."""
     groups: dict[int, list[Message]] = defaultdict(list)
@@ -104,28 +113,35 @@ def _by_remote(rows: Iterable[Message]) -> Iterator[tuple[Mailbox, list[Message]
                 yield mailboxes[mailbox_id], list(some)
 
 
+def use(store: MailStore, mailbox: Mailbox) -> str:
+    """The mailbox's name there; from now on the store refuses our uids if they would mean other messages."""
+    if mailbox.remote_name is None:
+        raise NotFound(_("The folder is not on the server yet."))
+    store.expect(mailbox.remote_name, mailbox.state or None)
+    return mailbox.remote_name
+
+
 def _locate(store: MailStore, mailbox: Mailbox, rows: Iterable[Message]) -> list[Message]:
     """The rows that have a uid, after asking for those whose new uid a server without UIDPLUS kept to itself."""
+    name = use(store, mailbox)
     found = []
     for row in rows:
         if not row.uid and row.message_id:
-            taken = set(
-                Message.objects.filter(remote_mailbox=mailbox)
-                .exclude(uid="")
-                .filter(message_id=row.message_id)
-                .values_list("uid", flat=True)
-            )
-            free = [
-                uid
-                for uid in store.search(mailbox.remote_name or "", Condition(message_id=row.message_id))
-                if uid not in taken
-            ]
-            if free:
-                row.uid = free[-1]
-                row.save(update_fields=["uid"])
+            row.uid = _uid_of(store, mailbox, name, row)
+            row.save(update_fields=["uid"])
         if row.uid:
             found.append(row)
     return found
+
+
+def _uid_of(store: MailStore, mailbox: Mailbox, name: str, row: Message) -> str:
+    """The uid of a message known by its Message-ID and size; "" if it is not there. A Message-ID alone proves nothing:
+    anybody can send a message with one that is known."""
+    known = Message.objects.filter(remote_mailbox=mailbox, message_id=row.message_id).exclude(uid="")
+    taken = set(known.values_list("uid", flat=True))
+    free = [uid for uid in store.search(name, Condition(message_id=row.message_id)) if uid not in taken]
+    same = [remote.uid for remote in store.messages(name, free[:20]) if remote.size == row.size]
+    return same[0] if same else ""
 
 
 @kind
@@ -157,7 +173,7 @@ class ChangeKeywords(Kind):
             add, remove = set(change["add"]), set(change["remove"])
             for mailbox, some in _by_remote(_rows(op, change["ids"])):
                 rows = _locate(store, mailbox, some)
-                store.set_keywords(mailbox.remote_name or "", [row.uid for row in rows], add, remove)
+                store.set_keywords(use(store, mailbox), [row.uid for row in rows], add, remove)
                 for row in rows:
                     row.synced_keywords = join_keywords((set(row.synced_keywords.split()) | add) - remove)
                 Message.objects.bulk_update(rows, ["synced_keywords"])
@@ -205,6 +221,17 @@ def _show_in(ids: Sequence[int], target_id: int | None) -> dict[str, list[int]]:
     return dict(before)
 
 
+def _show_again(op: Operation) -> None:
+    """Put messages back where they were shown before, but for those that the server has moved already."""
+    there = set(Mailbox.objects.filter(account_id=op.account_id).values_list("pk", flat=True))
+    for mailbox_id, ids in op.before.items():
+        if not mailbox_id or int(mailbox_id) not in there:
+            continue
+        for some in chunks(ids):
+            waiting = Message.objects.filter(pk__in=some).exclude(remote_mailbox=F("mailbox"), mailbox__isnull=False)
+            _show_in(list(waiting.values_list("pk", flat=True)), int(mailbox_id))
+
+
 @kind
 class Move(Kind):
     """payload ``{"moves": [{"ids", "target"}]}``; before: ``{mailbox id: [message ids]}``."""
@@ -223,22 +250,20 @@ class Move(Kind):
     @staticmethod
     def replay(op: Operation, store: MailStore) -> None:
         for move in op.payload["moves"]:
-            target = Mailbox.objects.filter(pk=move["target"]).first()
-            if target is None or target.remote_name is None:
-                raise NotFound(_("The folder is gone."))
+            target = _mailbox(move["target"])
+            if target.remote_name is None:
+                raise NotFound(_("The folder is not on the server."))
             waiting = [row for row in _rows(op, move["ids"]) if row.remote_mailbox_id != target.pk]
             for source, some in _by_remote(waiting):
                 rows = _locate(store, source, some)
-                new_uids = store.move(source.remote_name or "", [row.uid for row in rows], target.remote_name)
+                new_uids = store.move(use(store, source), [row.uid for row in rows], target.remote_name)
                 for row in rows:
                     row.remote_mailbox, row.uid = target, new_uids.get(row.uid, "")
                 settle(rows)
 
     @staticmethod
     def revert(op: Operation) -> None:
-        for mailbox_id, ids in op.before.items():
-            if mailbox_id:
-                _show_in(ids, int(mailbox_id))
+        _show_again(op)
 
     @staticmethod
     def inverse(op: Operation) -> tuple[str, dict[str, Any]] | None:
@@ -281,12 +306,14 @@ class Copy(Kind):
     @staticmethod
     def replay(op: Operation, store: MailStore) -> None:
         copies = op.before["copies"]
-        target = Mailbox.objects.get(pk=op.payload["target"])
+        target = _mailbox(op.payload["target"])
+        if target.remote_name is None:
+            raise NotFound(_("The folder is not on the server."))
         waiting = {row.pk: row for row in _rows(op, [int(pk) for pk in copies]) if row.remote_mailbox_id is None}
         twin = {copies[str(pk)]: row for pk, row in waiting.items()}
         for source, some in _by_remote(_rows(op, list(twin))):
             originals = _locate(store, source, some)
-            new_uids = store.copy(source.remote_name or "", [row.uid for row in originals], target.remote_name or "")
+            new_uids = store.copy(use(store, source), [row.uid for row in originals], target.remote_name)
             for original in originals:
                 copy = twin[original.pk]
                 copy.remote_mailbox, copy.uid = target, new_uids.get(original.uid, "")
@@ -318,16 +345,14 @@ class Destroy(Kind):
     def replay(op: Operation, store: MailStore) -> None:
         for mailbox, some in _by_remote(_rows(op, op.payload["ids"])):
             rows = _locate(store, mailbox, some)
-            store.destroy(mailbox.remote_name or "", [row.uid for row in rows])
+            store.destroy(use(store, mailbox), [row.uid for row in rows])
             Message.objects.filter(pk__in=[row.pk for row in some]).delete()
         for ids in chunks(op.payload["ids"]):  # never on the server, or not any more
             Message.objects.filter(account_id=op.account_id, pk__in=ids, mailbox__isnull=True).delete()
 
     @staticmethod
     def revert(op: Operation) -> None:
-        for mailbox_id, ids in op.before.items():
-            if mailbox_id:
-                _show_in(ids, int(mailbox_id))
+        _show_again(op)
 
 
 def _settle_downloaded(op: Operation, store: MailStore) -> None:
@@ -369,7 +394,7 @@ class CreateMailbox(Kind):
 
     @staticmethod
     def replay(op: Operation, store: MailStore) -> None:
-        mailbox = Mailbox.objects.get(pk=op.payload["mailbox"])
+        mailbox = _mailbox(op.payload["mailbox"])
         if mailbox.remote_name is not None:
             return
         try:
@@ -407,13 +432,13 @@ class RenameMailbox(Kind):
 
     @staticmethod
     def apply(op: Operation) -> None:
-        mailbox = Mailbox.objects.get(pk=op.payload["mailbox"])
+        mailbox = _mailbox(op.payload["mailbox"])
         op.before = {"name": mailbox.name}
         _rename_rows(mailbox, op.payload["name"], "name")
 
     @staticmethod
     def replay(op: Operation, store: MailStore) -> None:
-        mailbox = Mailbox.objects.get(pk=op.payload["mailbox"])
+        mailbox = _mailbox(op.payload["mailbox"])
         old, new = mailbox.remote_name, op.payload["name"]
         if old is None or old == new:
             return
@@ -465,6 +490,7 @@ class DestroyMailbox(Kind):
         if mailbox is None:
             return
         if mailbox.remote_name is not None:
+            _refuse_unseen(store, mailbox)
             try:
                 store.destroy_mailbox(mailbox.remote_name)
                 store.subscribe(mailbox.remote_name, False)
@@ -475,6 +501,21 @@ class DestroyMailbox(Kind):
     @staticmethod
     def revert(op: Operation) -> None:
         Mailbox.objects.filter(pk=op.payload["mailbox"]).update(hidden=False)
+
+
+def _refuse_unseen(store: MailStore, mailbox: Mailbox) -> None:
+    """A folder takes with it only what the person saw in it. Raises Refused if there is more by now, or if something
+    they moved out of it is in there still."""
+    rows = Message.objects.filter(remote_mailbox=mailbox)
+    if rows.exclude(mailbox=mailbox).exclude(mailbox=None).exists():
+        raise Refused(_("Something that was moved out of the folder is still in it."))
+    known = {row.uid: frozenset(row.synced_keywords.split()) for row in rows.only("uid", "synced_keywords")}
+    try:
+        created = store.changes(mailbox.remote_name or "", mailbox.state or None, known).created
+    except NotFound:
+        return
+    if created and mailbox.complete:
+        raise Refused(_("New mail has come into the folder since you looked."))
 
 
 @kind
@@ -490,7 +531,7 @@ class Subscribe(Kind):
 
     @staticmethod
     def replay(op: Operation, store: MailStore) -> None:
-        mailbox = Mailbox.objects.get(pk=op.payload["mailbox"])
+        mailbox = _mailbox(op.payload["mailbox"])
         if mailbox.remote_name is not None:
             store.subscribe(mailbox.remote_name, op.payload["subscribed"])
 
@@ -557,6 +598,8 @@ def undo(user: User, batch: uuid.UUID) -> bool:
 @transaction.atomic
 def _undo_one(op: Operation) -> bool:
     what = KINDS[op.kind]
+    if op.kind == "create_mailbox" and _needed_later(op):
+        return False
     untouched = Operation.objects.filter(pk=op.pk, state=OperationState.PENDING, attempts=0)
     if untouched.update(state=OperationState.CANCELED):
         what.revert(op)
@@ -571,6 +614,16 @@ def _undo_one(op: Operation) -> bool:
     submit(op.account, *inverse, undoes=op.batch)
     Operation.objects.filter(pk=op.pk, state=OperationState.DONE).update(state=OperationState.REVERTED)
     return True
+
+
+def _needed_later(op: Operation) -> bool:
+    """True if something done since, and still waiting, is about the folder that this one makes."""
+    pk = op.payload["mailbox"]
+    later = Operation.objects.filter(account_id=op.account_id, pk__gt=op.pk).open()
+    about = Q(payload__mailbox=pk) | Q(payload__target=pk)
+    return later.filter(about).exists() or any(
+        move["target"] == pk for other in later.filter(kind="move") for move in other.payload["moves"]
+    )
 
 
 # --- replaying --------------------------------------------------------------------------------------------------
@@ -604,6 +657,7 @@ def replay_due(account: Account, store: MailStore) -> int:
 
 
 def _replay_one(op: Operation, store: MailStore) -> bool:
+    """False: stop here for now. Raises MailError if the server cannot be worked with."""
     claimed = Operation.objects.filter(pk=op.pk, state=op.state).update(
         state=OperationState.REPLAYING, attempts=op.attempts + 1
     )
@@ -611,25 +665,42 @@ def _replay_one(op: Operation, store: MailStore) -> bool:
         return True  # taken back at the last moment
     op.attempts += 1
     try:
-        if op.account.downloads:
-            _settle_downloaded(op, store)
-        else:
-            KINDS[op.kind].replay(op, store)
+        _settle_downloaded(op, store) if op.account.downloads else KINDS[op.kind].replay(op, store)
+    except StateLost:
+        # The server numbered a mailbox anew. A sync finds its messages again; this waits for it.
+        _postpone(op)
+        Account.objects.filter(pk=op.account_id).update(sync_wanted=True)
+        return False
     except MailError as error:
         if isinstance(error, Refused) or not (error.retryable or error.needs_user) or op.attempts >= MAX_ATTEMPTS:
             fail(op, error)
             return True
-        wait = timedelta(seconds=min(5 * 2**op.attempts, 3600))
-        Operation.objects.filter(pk=op.pk).update(state=OperationState.PENDING, not_before=timezone.now() + wait)
+        _postpone(op)
         raise
+    except Exception:  # a defect of ours must not stop all that comes after it for ever
+        log.exception("operation %s (%s)", op.pk, op.kind)
+        if op.attempts < MAX_DEFECTS:
+            _postpone(op)
+            return False
+        fail(op, ProtocolError(_("An error in Postkasse; the operator finds it in the log.")))
+        return True
     Operation.objects.filter(pk=op.pk).update(state=OperationState.DONE)
     return True
+
+
+def _postpone(op: Operation) -> None:
+    wait = timedelta(seconds=min(5 * 2**op.attempts, 3600))
+    Operation.objects.filter(pk=op.pk).update(state=OperationState.PENDING, not_before=timezone.now() + wait)
 
 
 @transaction.atomic
 def fail(op: Operation, error: MailError) -> None:
     """The server said no for good: the cache goes back and the person is told once."""
-    KINDS[op.kind].revert(op)
+    try:
+        with transaction.atomic():
+            KINDS[op.kind].revert(op)
+    except Exception:  # what it was about may be gone altogether; the next sync shows what there is
+        log.exception("operation %s (%s) could not be reverted", op.pk, op.kind)
     trouble = explain(error, op.account.label)
     Operation.objects.filter(pk=op.pk).update(
         state=OperationState.FAILED, trouble=trouble.what, detail=trouble.detail, told=False

@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import logging
 import tempfile
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -453,26 +454,34 @@ def _has_attachment(structure: mime.BodyPart | None) -> bool:
 
 
 def _adopt(mailbox: Mailbox, fresh: Sequence[Message]) -> list[Message]:
-    """Give rows that wait for their uid (moved without UIDPLUS, renumbered) the one that carries their Message-ID."""
-    waiting: dict[str, list[Message]] = {}
+    """Give rows that wait for their uid (moved without UIDPLUS, renumbered) the one of the same message; what is left.
+
+    The same means Message-ID, size and time of arrival, or at least the first two where that leaves one choice: a
+    Message-ID alone is anybody's to use again."""
     ids = [row.message_id for row in fresh if row.message_id]
-    for row in Message.objects.filter(remote_mailbox=mailbox, uid="", message_id__in=ids):
-        waiting.setdefault(row.message_id, []).append(row)
+    waiting = list(Message.objects.filter(remote_mailbox=mailbox, uid="", message_id__in=ids)) if ids else []
     if not waiting:
         return list(fresh)
-    left, adopted = [], []
-    for row in fresh:
-        twins = waiting.get(row.message_id)
-        if not twins:
-            left.append(row)
-            continue
-        twin = twins.pop()
-        twin.uid, twin.synced_keywords, twin.size = row.uid, row.synced_keywords, row.size
-        twin.show_keywords(row.keywords)
-        adopted.append(twin)
+    left, adopted = list(fresh), []
+    for same in (lambda row: (row.message_id, row.size, row.received_at), lambda row: (row.message_id, row.size)):
+        for twin, row in _pairs(waiting, left, same):
+            twin.uid, twin.synced_keywords = row.uid, row.synced_keywords
+            twin.show_keywords(row.keywords)
+            adopted.append(twin)
+            waiting.remove(twin)
+            left.remove(row)
     operations.rebase(mailbox.account, adopted)
-    Message.objects.bulk_update(adopted, ["uid", "synced_keywords", "size", *KEYWORD_FIELDS])
+    Message.objects.bulk_update(adopted, ["uid", "synced_keywords", *KEYWORD_FIELDS])
     return left
+
+
+def _pairs(
+    waiting: Sequence[Message], fresh: Sequence[Message], key: Callable[[Message], tuple[object, ...]]
+) -> list[tuple[Message, Message]]:
+    """Those that share a key with exactly one of the other side."""
+    ours, theirs = Counter(map(key, waiting)), Counter(map(key, fresh))
+    by_key = {key(row): row for row in fresh}
+    return [(row, by_key[key(row)]) for row in waiting if ours[key(row)] == theirs[key(row)] == 1]
 
 
 def _assign_threads(account: Account, rows: Sequence[Message]) -> None:

@@ -124,6 +124,9 @@ class Supervisor:
         for process in processes:
             _kill_group(process)  # itself if it did not end, and any it left behind
             process.wait()
+            if process.stdout and not process.stdout.closed:
+                self._selector.unregister(process.stdout)
+                process.stdout.close()
 
     def _spawn(self, program: Program) -> None:
         program.start_at = None

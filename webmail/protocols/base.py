@@ -196,6 +196,10 @@ class MailStore(Protocol):
         """What differs from ``known`` (uid -> keywords, as last synced). ``state`` None compares everything.
         Raises StateLost when uids of the past mean nothing any more, NotFound when the mailbox is gone."""
 
+    def expect(self, mailbox: str, state: str | None) -> None:
+        """From now on everything that names uids of ``mailbox`` raises StateLost, before it does anything, if that is
+        no longer the mailbox which ``state`` describes: the same uids would be other messages. None expects nothing."""
+
     def messages(self, mailbox: str, uids: Sequence[str]) -> Iterator[RemoteMessage]:
         """Streams in the order the server answers; uids that are gone are left out silently."""
 

@@ -123,6 +123,9 @@ class MemoryServer:
                     raise error
 
 
+_NAMES_UIDS = {"messages", "body", "set_keywords", "copy", "move", "destroy"}
+
+
 class MemoryStore:
     """base.MailStore over a MemoryServer."""
 
@@ -135,6 +138,7 @@ class MemoryStore:
         self._server = server
         self._user = user
         self._open = True
+        self._expected: dict[str, str | None] = {}
 
     def _boxes(self, method: str) -> dict[str, _Box]:
         if not self._open:
@@ -150,6 +154,9 @@ class MemoryStore:
         boxes = self._boxes(method)
         if _argument(mailbox) not in boxes:
             raise NotFound(f"there is no mailbox {mailbox}", "NONEXISTENT")
+        expected = self._expected.get(mailbox) if method in _NAMES_UIDS else None
+        if expected and expected != str(boxes[mailbox].uid_validity):
+            raise StateLost("UIDVALIDITY changed")
         return boxes[mailbox]
 
     # --- mailboxes ---
@@ -211,6 +218,9 @@ class MemoryStore:
             updated={uid: keywords for uid, keywords in now.items() if uid in known and known[uid] != keywords},
             destroyed=tuple(sorted(known.keys() - now.keys(), key=int)),
         )
+
+    def expect(self, mailbox: str, state: str | None) -> None:
+        self._expected[mailbox] = state
 
     def messages(self, mailbox: str, uids: Sequence[str]) -> Iterator[RemoteMessage]:
         wanted = _numbers(uids)

@@ -319,6 +319,9 @@ class POP3Store:
             destroyed=tuple(uid for uid in known if uid not in there),
         )
 
+    def expect(self, mailbox: str, state: str | None) -> None:
+        """Nothing to watch: a UIDL names one message for ever (RFC 1939 §7)."""
+
     def messages(self, mailbox: str, uids: Sequence[str]) -> Iterator[RemoteMessage]:
         _inbox(mailbox)
         there = self._listing()

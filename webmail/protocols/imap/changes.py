@@ -142,6 +142,11 @@ def _read(state: str | None) -> tuple[int, int | None]:
         raise StateLost("the state is not ours") from error
 
 
+def uid_validity_of(state: str) -> int:
+    """Raises StateLost if the state is not ours."""
+    return _read(state)[0]
+
+
 def _write(selected: Selected) -> str:
     token = {"uidvalidity": selected.uid_validity}
     if selected.modseq:

@@ -24,7 +24,7 @@ from webmail.protocols.base import (
     RemoteMessage,
     Server,
 )
-from webmail.protocols.errors import MailError, NotFound, ProtocolError, Refused, Unsupported
+from webmail.protocols.errors import MailError, NotFound, ProtocolError, Refused, StateLost, Unsupported
 from webmail.protocols.imap import changes as difference
 from webmail.protocols.imap.client import Client, Done, Literal, Response, literal
 from webmail.protocols.imap.roles import roles_of
@@ -81,6 +81,7 @@ class IMAPStore:
         self._client = Client(server, credentials)
         self._client.observer = self._observe
         self._selected: Selected | None = None
+        self._expected: dict[str, int] = {}  # mailbox -> UIDVALIDITY
         self._enabled = False
         capabilities = {
             Capability.MAILBOXES,
@@ -122,7 +123,20 @@ class IMAPStore:
             self._selected = None
             raise
         self._take_select(self._selected, done)
+        self._check(self._selected)
         return self._selected
+
+    def expect(self, mailbox: str, state: str | None) -> None:
+        self._expected[mailbox] = difference.uid_validity_of(state) if state else 0
+        if self._selected and self._selected.name == mailbox:
+            self._check(self._selected)
+
+    def _check(self, selected: Selected) -> None:
+        """RFC 9051 §2.3.1.1: with another UIDVALIDITY no uid of before may be used."""
+        expected = self._expected.get(selected.name, 0)
+        if expected and selected.uid_validity and selected.uid_validity != expected:
+            self._selected = None
+            raise StateLost(f"UIDVALIDITY is {selected.uid_validity} now, it was {expected}")
 
     def enable(self) -> bool:
         """Whether QRESYNC is on; turns it on where that is still allowed (before any SELECT)."""
@@ -228,6 +242,7 @@ class IMAPStore:
     # --- reading ---
 
     def changes(self, mailbox: str, state: str | None, known: Mapping[str, frozenset[str]]) -> Changes:
+        self._expected.pop(mailbox, None)  # the state given here is compared there
         return difference.changes(self, self._client, mailbox, state, known)
 
     def messages(self, mailbox: str, uids: Sequence[str]) -> Iterator[RemoteMessage]:

@@ -1,0 +1,1 @@
+"""Benchmarks: figures, not verdicts; ``make bench`` prints them beside those of others."""

@@ -1,0 +1,41 @@
+"""A person at a browser without script, over plain HTTP: follows redirects, keeps cookies, fills in forms."""
+
+from __future__ import annotations
+
+import re
+import urllib.request
+from http.cookiejar import CookieJar
+from urllib.parse import urlencode
+
+from tests.app import Postkasse
+from tests.servers import PASSWORD
+
+
+class Visitor:
+    def __init__(self, app: Postkasse) -> None:
+        self._base = app.url
+        self._opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(CookieJar()))
+
+    def get(self, path: str) -> str:
+        with self._opener.open(self._base + path, timeout=60) as answer:
+            return answer.read().decode()
+
+    def post(self, path: str, form: str = "", **fields: str) -> str:
+        """Submit to ``path`` with the token of the page ``form``; the page that follows."""
+        token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', self.get(form or path))
+        assert token, f"{form or path} has no form"
+        data = urlencode({"csrfmiddlewaretoken": token[1], **fields}).encode()
+        request = urllib.request.Request(self._base + path, data, {"Referer": self._base + path})
+        with self._opener.open(request, timeout=60) as answer:
+            return answer.read().decode()
+
+    def sign_in(self, address: str) -> None:
+        page = self.post("/sign-in/", address=address, password=PASSWORD)
+        assert 'id="list"' in page, page
+
+    def send(self, to: str, subject: str, text: str = "Hello.") -> None:
+        """Without a pause to undo it."""
+        preferences = {"theme": "system", "language": "", "time_zone": "", "page_size": "50"}
+        self.post("/settings/", undo_send="0", **preferences)
+        page = self.post("/compose/", to=to, subject=subject, text=text, do="send")
+        assert "Sending to" in page, page
