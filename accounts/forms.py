@@ -29,7 +29,7 @@ class AddressField(forms.CharField):
             ascii_domain = domain.encode("idna").decode() if domain else ""
         except UnicodeError:
             ascii_domain = ""
-        stand_in = "x" if not local.isascii() else local
+        stand_in = "".join(c if c.isascii() else "x" for c in local)  # RFC 6532 §3.2 lets letters of all scripts in
         if ascii_domain and at:
             EmailValidator(_("Enter a mail address, such as kari@example.org."), allowlist=["localhost"])(
                 f"{stand_in}@{ascii_domain}"

@@ -38,9 +38,14 @@ VERIFIED_FIELDS = [
 ]  # fmt: skip
 
 
+def fold(address: str) -> str:
+    """Lower case of ASCII letters alone: what Unicode folds together (the Kelvin sign and k) are other addresses."""
+    return "".join(c.lower() if c.isascii() else c for c in address)
+
+
 class UserManager(BaseUserManager["User"]):
     def create_user(self, address: str, password: str | None = None, handle: str = "", **fields: Any) -> User:
-        user = self.model(address=address.lower(), handle=handle or address.lower(), **fields)
+        user = self.model(address=fold(address), handle=handle or fold(address), **fields)
         user.set_password(password)
         user.save()
         return user

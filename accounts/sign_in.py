@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -19,6 +20,9 @@ from webmail.protocols.base import Credentials, MailStore
 from webmail.protocols.errors import AuthenticationFailed, MailError
 
 log = logging.getLogger(__name__)
+# Anybody may have us connect anywhere by trying to sign in: a slow server must not hold every thread of the pages.
+_tries = threading.BoundedSemaphore(6)
+TRY_WAIT = 5.0  # seconds
 GUESS_TIMEOUT = 6.0  # seconds; a guess that does not answer is not worth waiting for
 
 
@@ -41,6 +45,17 @@ class Accepted:
 
 def verify(address: str, password: str, by_hand: Candidate | None = None) -> Accepted:
     """Sign in at the first server that takes the password. Raises CannotSignIn."""
+    if not _tries.acquire(timeout=TRY_WAIT):
+        raise CannotSignIn(
+            Trouble(_("Too many people are signing in at once."), _("Try again in a minute.")), ask=False
+        )
+    try:
+        return _verify(address, password, by_hand)
+    finally:
+        _tries.release()
+
+
+def _verify(address: str, password: str, by_hand: Candidate | None) -> Accepted:
     trouble = explain_discovery(address.rpartition("@")[2])
     for candidate in _to_try(address, by_hand):
         try:

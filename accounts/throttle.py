@@ -19,8 +19,7 @@ def is_blocked(address: str, network: str) -> bool:
 
 def count_failure(address: str, network: str) -> None:
     for key in _keys(address, network):
-        cache.add(key, 0, WINDOW)
-        cache.incr(key)
+        cache.set(key, cache.get(key, 0) + 1, WINDOW)
 
 
 def forget(address: str, network: str) -> None:

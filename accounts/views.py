@@ -22,7 +22,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from accounts import throttle
 from accounts.discovery import Candidate, ServerURL, in_table
 from accounts.forms import AccountEditForm, AccountForm, IdentityForm, PreferencesForm, SignInForm
-from accounts.models import Account, Identity, User
+from accounts.models import Account, Identity, User, fold
 from accounts.requests import Request
 from accounts.sign_in import CannotSignIn, demo_sign_in, save_account, verify
 from accounts.troubles import Trouble
@@ -31,10 +31,10 @@ from webmail.protocols.base import MailStore
 log = logging.getLogger(__name__)
 
 # webmail.apps says here what to do with a freshly verified account and its open connection; accounts know no sync.
-_welcome: Callable[[Account, MailStore | None], None] | None = None
+_welcome: Callable[[Account, MailStore | None, bool], None] | None = None
 
 
-def on_account(welcome: Callable[[Account, MailStore | None], None]) -> None:
+def on_account(welcome: Callable[[Account, MailStore | None, bool], None]) -> None:
     global _welcome
     _welcome = welcome
 
@@ -48,9 +48,10 @@ def on_page(context: Callable[[Request, str], dict[str, Any]]) -> None:
     _page_context = context
 
 
-def _greet(account: Account, store: MailStore | None) -> None:
+def _greet(account: Account, store: MailStore | None, moved: bool = False) -> None:
+    """``moved``: its mail is on another server from now on."""
     if _welcome:
-        _welcome(account, store)
+        _welcome(account, store, moved)
     elif store:
         store.close()
 
@@ -110,14 +111,16 @@ def sign_in(request: HttpRequest) -> HttpResponse:
 def _handle(address: str, by_hand: Candidate | None) -> str:
     """Who this is: the owner of the address, or somebody whose server was typed in (see accounts.models)."""
     if by_hand is None:
-        return address.lower()
-    return f"{address.lower()} at {by_hand.incoming.host.lower()}:{by_hand.incoming.port}"
+        return fold(address)
+    return f"{fold(address)} at {by_hand.incoming.host.lower()}:{by_hand.incoming.port}"
 
 
 def _admit(address: str, password: str, by_hand: Candidate | None) -> User:
     """The user, after a server took the password. Raises CannotSignIn."""
     handle = _handle(address, by_hand)
-    known = Account.objects.filter(user__handle=handle, address__iexact=address).select_related("user").first()
+    known = (
+        Account.objects.filter(user__handle=handle, address__in=[address, fold(address)]).select_related("user").first()
+    )
     listed = in_table(address) if by_hand is None else None
     moved = known is not None and listed is not None and str(listed.incoming) != known.incoming
     if known and known.user.is_active and not moved:  # the operator's word about a domain outweighs what was stored
@@ -137,7 +140,7 @@ def _admit(address: str, password: str, by_hand: Candidate | None) -> User:
             Trouble(_("This address may not sign in here."), _("Ask the operator of this site.")), ask=False
         )
     account = save_account(user, known.address if known else address, password, accepted.candidate)
-    _greet(account, accepted.store)
+    _greet(account, accepted.store, moved=known is not None)
     return user
 
 
@@ -167,7 +170,9 @@ def _admit_known(account: Account, password: str) -> User:
 @require_POST
 def sign_out(request: HttpRequest) -> HttpResponse:
     logout(request)
-    return redirect("accounts:sign-in")
+    response = redirect("accounts:sign-in")
+    response["Clear-Site-Data"] = '"storage"'  # texts that the browser kept belong to whoever signed out
+    return response
 
 
 # --- preferences ------------------------------------------------------------------------------------------------
@@ -259,10 +264,14 @@ def _save_edited(own: Account, form: AccountEditForm) -> Trouble | None:
     if not data["password"]:
         form.add_error("password", _("Type the password again: it is not sent to a server it was not saved for."))
         return None
+    if own.downloads != (candidate.incoming.protocol == "pop3"):
+        form.add_error("incoming_host", _("To change between IMAP and POP3, remove the account and add it again."))
+        return None
     try:
         accepted = verify(own.address, data["password"], candidate)
     except CannotSignIn as error:
         return error.trouble
+    moved = (own.incoming, own.username) != (str(candidate.incoming), candidate.username)
     own.incoming, own.outgoing, own.username = (
         str(candidate.incoming),
         str(candidate.outgoing or ""),
@@ -270,7 +279,7 @@ def _save_edited(own: Account, form: AccountEditForm) -> Trouble | None:
     )
     own.remember(data["password"])
     own.save_verified()
-    _greet(own, accepted.store)
+    _greet(own, accepted.store, moved)
     return None
 
 

@@ -6,7 +6,7 @@ decided when a message is shown and never kept with it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO, cast
 
@@ -22,6 +22,7 @@ from webmail.protocols.errors import NotFound, ProtocolError
 
 # Raise it when the sanitiser gets better: bodies cleaned by an older one are cleaned again when next opened.
 SANITISER_VERSION = 1
+MAX_PARTS = 20  # text parts of a message that are shown
 MAX_TEXT = 2_000_000  # octets of one text part that are shown; the rest is a download away
 PROXY_SALT = "webmail.picture"
 PROXY_SECONDS = 7 * 24 * 3600
@@ -42,8 +43,10 @@ def fetch(message: Message, store: MailStore | None) -> MessageBody:
     """Read the text parts, clean and keep them; through ``store`` if one is at hand. Raises MailError."""
     root = message.body_part or mime.BodyPart(part_id="1")
     chosen = mime.select_bodies(root)
-    texts = [_read(message, part, store) for part in chosen.text if part.type == "text/plain"]
-    sources = [_read(message, part, store) for part in chosen.html if part.type == "text/html"]
+    plain = [part for part in chosen.text if part.type == "text/plain"][:MAX_PARTS]
+    marked_up = [part for part in chosen.html if part.type == "text/html"][:MAX_PARTS]
+    texts = _read_all(message, plain, store)
+    sources = _read_all(message, marked_up, store)
     body = MessageBody(message=message, text="\n".join(texts), source="\n<hr>\n".join(sources))
     _clean(message, body)
     body.kept_at = timezone.now()
@@ -86,6 +89,15 @@ def _cid_urls(message: Message) -> Callable[[str], str | None]:
         return reverse("part", args=[message.pk, part.part_id]) + "?inline=1" if part else None
 
     return url_of
+
+
+def _read_all(message: Message, parts: Sequence[mime.BodyPart], store: MailStore | None) -> list[str]:
+    """At most MAX_TEXT in all, however many parts there are."""
+    texts: list[str] = []
+    for part in parts:
+        if sum(map(len, texts)) < MAX_TEXT:
+            texts.append(_read(message, part, store))
+    return texts
 
 
 def _read(message: Message, part: mime.BodyPart, store: MailStore | None) -> str:

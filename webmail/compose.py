@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import BinaryIO, cast
 
 from django.conf import settings
+from django.core import signing
 from django.core.files.base import File
 from django.core.files.uploadedfile import UploadedFile
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.utils import timezone
 from django.utils.formats import date_format
@@ -70,7 +71,7 @@ def reply(user: User, message: Message, everyone: bool) -> Draft:
 
 
 def forward(user: User, message: Message) -> Draft:
-    """Inline, with the original's head; its attachments come along when the draft is saved. Raises MailError."""
+    """Inline, with the original's head; its attachments come along (bring_attachments). Raises MailError."""
     identity = identity_for(user, message)
     head = [
         f"---------- {_('Forwarded message')} ----------",
@@ -160,13 +161,7 @@ def save(draft: Draft, revision: int | None = None) -> Draft:
     """Save; with a ``revision``, only over that one. Raises Conflict."""
     draft.saved_at = timezone.now()
     if draft.pk is None:
-        domain = (draft.identity.address if draft.identity else draft.account.address).rpartition("@")[2]
-        draft.message_id = mime.new_message_id(domain)
-        draft.revision = 1
-        draft.save()
-        if draft.kind in ("forward", "draft") and draft.source:
-            _bring_attachments(draft, draft.source)
-        return draft
+        return _save_new(draft)
     current = Draft.objects.filter(pk=draft.pk)
     if revision is not None:
         current = current.filter(revision=revision)
@@ -177,14 +172,74 @@ def save(draft: Draft, revision: int | None = None) -> Draft:
     return draft
 
 
-def _bring_attachments(draft: Draft, message: Message) -> None:
-    root = message.body_part
+def _save_new(draft: Draft) -> Draft:
+    draft.message_id = draft.message_id or mime.new_message_id(_domain(draft))
+    draft.revision = 1
+    draft.awaits_attachments = draft.kind in ("forward", "draft") and bool(draft.source and draft.source.has_attachment)
+    try:
+        with transaction.atomic():
+            draft.save()
+    except IntegrityError as error:  # the same unsaved form came in twice at once
+        raise Conflict(Draft.objects.get(message_id=draft.message_id)) from error
+    return draft
+
+
+def _domain(draft: Draft) -> str:
+    return (draft.identity.address if draft.identity else draft.account.address).rpartition("@")[2]
+
+
+def bring_attachments(draft: Draft) -> None:
+    """Fetch what the source of a forwarded or reopened message has attached, once. Raises MailError; the draft is saved
+    before and stays, and the next call goes on with the files that are missing."""
+    if not draft.awaits_attachments:
+        return
+    source = draft.source
+    root = source.body_part if source else None
+    have = {(attachment.name, attachment.type) for attachment in draft.attachments.all()}
     for part in mime.select_bodies(root).attachments if root else ():
-        opened = bodies.open_part(message, part.part_id)
-        attachment = DraftAttachment(draft=draft, name=part.name or _("attachment"), type=part.type, size=0)
+        name = part.name or _("attachment")
+        if source is None or (name, part.type) in have:
+            continue
+        opened = bodies.open_part(source, part.part_id)
+        attachment = DraftAttachment(draft=draft, name=name[:255], type=part.type[:120], size=0)
         attachment.file.save("part", _ChunkFile(opened.chunks), save=False)
         attachment.size = attachment.file.size
         attachment.save()
+    draft.awaits_attachments = False
+    draft.save(update_fields=["awaits_attachments"])
+
+
+def copy_of(draft: Draft) -> Draft:
+    """A draft of its own with the same text and files: what was written in the window that came too late."""
+    original = draft.pk
+    draft.pk, draft._state.adding, draft.message_id = None, True, ""
+    save(draft)
+    for attachment in DraftAttachment.objects.filter(draft_id=original):
+        with attachment.file.open("rb") as file:
+            attachment.pk, attachment._state.adding, attachment.draft = None, True, draft
+            attachment.file.save("copy", File(file), save=True)
+    return draft
+
+
+# --- the name of a form -----------------------------------------------------------------------------------------
+# A form that is not saved yet carries the Message-ID its draft will have. Sent twice (a double click, a lost answer), it
+# is the same draft twice, and so the same message once.
+
+TOKEN_SALT = "webmail.compose"  # noqa: S105  (no secret, a purpose)
+TOKEN_SECONDS = 7 * 24 * 3600
+
+
+def form_token(user: User, draft: Draft) -> str:
+    return signing.dumps([user.pk, mime.new_message_id(_domain(draft))], salt=TOKEN_SALT)
+
+
+def message_id_of(user: User, token: str) -> str:
+    """ "" for a token that is not ours, not this person's, or too old."""
+    try:
+        owner, message_id = signing.loads(token, salt=TOKEN_SALT, max_age=TOKEN_SECONDS)
+    except (signing.BadSignature, ValueError, TypeError):
+        return ""
+    return message_id if owner == user.pk else ""
 
 
 class _ChunkFile(File):

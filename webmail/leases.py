@@ -5,20 +5,35 @@ A holder that died on this machine is seen at once (its process is gone); one on
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
+import threading
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 
+from django.db import connection
 from django.db.models import Q
 from django.utils import timezone
 
 from accounts.models import Account
 
 LEASE = timedelta(minutes=3)
-_HOST = socket.gethostname()
+RENEW_SECONDS = 45.0
+log = logging.getLogger(__name__)
+
+
+def _host() -> str:
+    """This machine, and where containers share its name, this container: process numbers mean something only here."""
+    try:
+        return f"{socket.gethostname()[:60]}/{os.readlink('/proc/self/ns/pid')[5:-1]}"
+    except OSError:
+        return socket.gethostname()[:60]
+
+
+_HOST = _host()
 
 
 def _boot_id() -> str:
@@ -111,7 +126,23 @@ def lease(account: Account) -> Iterator[Lease | None]:
     if not held.take():
         yield None
         return
+    done = threading.Event()
+    keeper = threading.Thread(target=_keep, args=(held, done), daemon=True)
+    keeper.start()
     try:
         yield held
     finally:
+        done.set()
+        keeper.join()
         held.release()
+
+
+def _keep(held: Lease, done: threading.Event) -> None:
+    """Renew the lease for as long as its holder lives, however long one step of its work takes."""
+    try:
+        while not done.wait(RENEW_SECONDS):
+            held.renew()
+    except Lost:
+        log.warning("the lease of account %s was taken over", held.account_id)
+    finally:
+        connection.close()

@@ -19,6 +19,9 @@ def content_security_policy(
     def middleware(request: HttpRequest) -> HttpResponse:
         response = get_response(request)
         response.headers.setdefault("Content-Security-Policy", PAGE_POLICY)
+        if request.path.startswith("/static/"):
+            return response
+        response.headers.setdefault("Cache-Control", "private, no-store")  # mail is not left behind on a shared machine
         return response
 
     return middleware

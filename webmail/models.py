@@ -140,7 +140,7 @@ class ThreadId(models.Model):
 
 class MessageQuerySet(models.QuerySet["Message"]):
     def for_user(self, user: Any) -> MessageQuerySet:
-        return self.filter(account__user=user, mailbox__isnull=False)
+        return self.filter(account__user=user, mailbox__hidden=False)
 
     def newest_first(self) -> MessageQuerySet:
         return self.order_by("-received_at", "-id")
@@ -312,6 +312,7 @@ class Draft(models.Model):
     references = models.JSONField(default=list)
     source = models.ForeignKey(Message, models.SET_NULL, null=True, related_name="+")  # answered or forwarded
     kind = models.CharField(max_length=10, default="new")  # new, reply, forward, draft
+    awaits_attachments = models.BooleanField(default=False)  # those of the source still have to be fetched
     created_at = models.DateTimeField(default=timezone.now)
     saved_at = models.DateTimeField(default=timezone.now)
 
@@ -319,6 +320,9 @@ class Draft(models.Model):
 
     class Meta:
         ordering = ["-saved_at", "-id"]
+        constraints = [
+            models.UniqueConstraint(fields=["message_id"], condition=~Q(message_id=""), name="one_draft_per_message_id")
+        ]
 
     def __str__(self) -> str:
         return self.subject or str(_("(no subject)"))
@@ -361,6 +365,10 @@ class SubmissionQuerySet(models.QuerySet["Submission"]):
     def for_user(self, user: Any) -> SubmissionQuerySet:
         return self.filter(account__user=user)
 
+    def in_outbox(self) -> SubmissionQuerySet:
+        """What is not over yet, or has not been seen."""
+        return self.exclude(state=SubmissionState.CANCELED).exclude(raw="")
+
 
 def submission_path(submission: Submission, name: str) -> str:
     return f"outbox/{submission.account_id}/{uuid.uuid4().hex}.eml"
@@ -379,7 +387,7 @@ class Submission(models.Model):
     subject = models.TextField(blank=True)
     sender = models.CharField(max_length=320)
     recipients = models.JSONField()
-    raw = models.FileField(upload_to=submission_path, max_length=200)  # with Bcc, as it is filed in Sent
+    raw = models.FileField(upload_to=submission_path, max_length=200, blank=True)  # with Bcc, as it is filed in Sent
     size = models.PositiveBigIntegerField()
     state = models.CharField(max_length=10, choices=SubmissionState, default=SubmissionState.WAITING)
     filing = models.CharField(max_length=10, choices=FilingState, default=FilingState.PENDING)

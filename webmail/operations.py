@@ -39,6 +39,7 @@ log = logging.getLogger(__name__)
 BATCH = 500  # messages a server command and a database statement
 MAX_ATTEMPTS = 12
 MAX_DEFECTS = 3
+HISTORY = timedelta(days=30)  # how long what was done is kept to be undone
 UNDO_WINDOW = timedelta(seconds=10)  # how long what cannot be reversed is held back
 DEFAULT_NAMES = {"archive": "Archive", "junk": "Junk", "trash": "Trash", "sent": "Sent", "drafts": "Drafts"}
 
@@ -221,6 +222,13 @@ def _show_in(ids: Sequence[int], target_id: int | None) -> dict[str, list[int]]:
     return dict(before)
 
 
+def _visible(op: Operation, ids: Sequence[int]) -> Iterator[int]:
+    """Without those that were destroyed meanwhile: an old move undone must not bring them back."""
+    for some in chunks(ids):
+        shown = Message.objects.filter(account_id=op.account_id, pk__in=some, mailbox__isnull=False)
+        yield from shown.values_list("pk", flat=True)
+
+
 def _show_again(op: Operation) -> None:
     """Put messages back where they were shown before, but for those that the server has moved already."""
     there = set(Mailbox.objects.filter(account_id=op.account_id).values_list("pk", flat=True))
@@ -243,7 +251,8 @@ class Move(Kind):
     def apply(op: Operation) -> None:
         before: dict[str, list[int]] = defaultdict(list)
         for move in op.payload["moves"]:
-            for mailbox_id, ids in _show_in(move["ids"], move["target"]).items():
+            ids = list(_visible(op, move["ids"]))
+            for mailbox_id, ids in _show_in(ids, move["target"]).items():
                 before[mailbox_id] += ids
         op.before = before
 
@@ -256,6 +265,8 @@ class Move(Kind):
             waiting = [row for row in _rows(op, move["ids"]) if row.remote_mailbox_id != target.pk]
             for source, some in _by_remote(waiting):
                 rows = _locate(store, source, some)
+                if op.attempts > 1:
+                    _finish_half_done(store, source, target, rows)
                 new_uids = store.move(use(store, source), [row.uid for row in rows], target.remote_name)
                 for row in rows:
                     row.remote_mailbox, row.uid = target, new_uids.get(row.uid, "")
@@ -267,8 +278,34 @@ class Move(Kind):
 
     @staticmethod
     def inverse(op: Operation) -> tuple[str, dict[str, Any]] | None:
-        moves = [{"ids": ids, "target": int(mailbox_id)} for mailbox_id, ids in op.before.items() if mailbox_id]
+        there = set(Mailbox.objects.filter(account_id=op.account_id, hidden=False).values_list("pk", flat=True))
+        moves = [
+            {"ids": ids, "target": int(mailbox_id)}
+            for mailbox_id, ids in op.before.items()
+            if mailbox_id and int(mailbox_id) in there
+        ]
         return ("move", {"moves": moves}) if moves else None
+
+
+def _found_in(store: MailStore, target: Mailbox, rows: Iterable[Message]) -> list[Message]:
+    """Those of the rows that the server has in ``target`` already; saved as being there."""
+    name, found = use(store, target), []
+    for row in rows:
+        if row.message_id and (uid := _uid_of(store, target, name, row)):
+            row.remote_mailbox, row.uid = target, uid
+            settle([row])
+            found.append(row)
+    return found
+
+
+def _finish_half_done(store: MailStore, source: Mailbox, target: Mailbox, rows: list[Message]) -> None:
+    """An earlier try may have copied and not yet destroyed, on a server without MOVE. What is in the target already is
+    only destroyed in the source; ``rows`` keeps the others."""
+    before = {row.pk: row.uid for row in rows}
+    arrived = _found_in(store, target, rows)
+    if arrived:
+        store.destroy(use(store, source), [before[row.pk] for row in arrived])
+        rows[:] = [row for row in rows if row not in arrived]
 
 
 def settle(rows: Sequence[Message]) -> None:
@@ -311,6 +348,9 @@ class Copy(Kind):
             raise NotFound(_("The folder is not on the server."))
         waiting = {row.pk: row for row in _rows(op, [int(pk) for pk in copies]) if row.remote_mailbox_id is None}
         twin = {copies[str(pk)]: row for pk, row in waiting.items()}
+        if op.attempts > 1:  # an earlier try may have come as far as the server
+            arrived = _found_in(store, target, twin.values())
+            twin = {pk: row for pk, row in twin.items() if row not in arrived}
         for source, some in _by_remote(_rows(op, list(twin))):
             originals = _locate(store, source, some)
             new_uids = store.copy(use(store, source), [row.uid for row in originals], target.remote_name)
@@ -509,7 +549,14 @@ def _refuse_unseen(store: MailStore, mailbox: Mailbox) -> None:
     rows = Message.objects.filter(remote_mailbox=mailbox)
     if rows.exclude(mailbox=mailbox).exclude(mailbox=None).exists():
         raise Refused(_("Something that was moved out of the folder is still in it."))
-    known = {row.uid: frozenset(row.synced_keywords.split()) for row in rows.only("uid", "synced_keywords")}
+    brought_back = Operation.objects.filter(
+        account_id=mailbox.account_id, kind="move", state=OperationState.FAILED, before__has_key=str(mailbox.pk)
+    )
+    if brought_back.filter(told=False).exists():
+        raise Refused(_("Something that was to be moved out of the folder is still in it."))
+    known = {
+        row.uid: frozenset(row.synced_keywords.split()) for row in rows.exclude(uid="").only("uid", "synced_keywords")
+    }
     try:
         created = store.changes(mailbox.remote_name or "", mailbox.state or None, known).created
     except NotFound:
@@ -638,7 +685,9 @@ def _next(account: Account) -> Operation | None:
     waiting_folders = False
     for op in Operation.objects.filter(account=account).open().order_by("id")[:200]:
         about_folders = op.kind.endswith("_mailbox")
-        if op.not_before <= timezone.now() and not (about_folders and waiting_folders):
+        if op.not_before <= timezone.now() and about_folders and waiting_folders:
+            return None  # what comes after it may be about the folder that it makes
+        if op.not_before <= timezone.now():
             return op
         if op.attempts:
             return None  # failed and waiting to be tried again: what came after it may depend on it
@@ -658,9 +707,8 @@ def replay_due(account: Account, store: MailStore) -> int:
 
 def _replay_one(op: Operation, store: MailStore) -> bool:
     """False: stop here for now. Raises MailError if the server cannot be worked with."""
-    claimed = Operation.objects.filter(pk=op.pk, state=op.state).update(
-        state=OperationState.REPLAYING, attempts=op.attempts + 1
-    )
+    unclaimed = Operation.objects.filter(pk=op.pk, state=op.state, attempts=op.attempts)
+    claimed = unclaimed.update(state=OperationState.REPLAYING, attempts=op.attempts + 1)
     if not claimed:
         return True  # taken back at the last moment
     op.attempts += 1
@@ -706,6 +754,12 @@ def fail(op: Operation, error: MailError) -> None:
         state=OperationState.FAILED, trouble=trouble.what, detail=trouble.detail, told=False
     )
     transaction.on_commit(lambda: events.publish(op.account.user_id, "operation", failed=[op.pk]))
+
+
+def forget_old() -> None:
+    """What is over cannot be undone for ever."""
+    over = Operation.objects.exclude(state__in=[OperationState.PENDING, OperationState.REPLAYING]).filter(told=True)
+    over.filter(created_at__lt=timezone.now() - HISTORY).delete()
 
 
 def join_keywords(keywords: Iterable[str]) -> str:
@@ -787,6 +841,8 @@ def mailbox_for_role(account: Account, role: str) -> Mailbox:
     found = Mailbox.objects.filter(account=account, role=role, hidden=False).first()
     if found:
         return found
+    if role not in DEFAULT_NAMES:
+        raise CannotDo(_("This account has no such folder."))
     sibling = (
         Mailbox.objects.filter(account=account, role__in=("sent", "drafts", "trash")).exclude(remote_name=None).first()
     )

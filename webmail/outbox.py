@@ -10,11 +10,12 @@ from __future__ import annotations
 import io
 import logging
 import tempfile
+from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import Any, BinaryIO, cast
+from typing import IO, Any, BinaryIO, cast
 
 from django.core.files import File
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
@@ -25,14 +26,19 @@ from webmail import compose, connections, events, operations, sync
 from webmail.leases import is_abandoned, new_claim
 from webmail.models import Draft, FilingState, Message, Submission, SubmissionQuerySet, SubmissionState, forget_file
 from webmail.protocols.base import Capability, Condition, Envelope, MailStore
-from webmail.protocols.errors import DeliveryUncertain, MailError, RecipientsRefused, Refused, TooLarge
+from webmail.protocols.errors import DeliveryUncertain, MailError, RecipientsRefused, Refused, TooLarge, Unavailable
 
 log = logging.getLogger(__name__)
 CLAIM = timedelta(minutes=30)  # after this a claim of another machine counts as abandoned …
+REMEMBER = timedelta(days=2)  # how long the id of a sent message is known
 SENDING = timedelta(hours=6)  # … and after this one that was handing a message over: a slow line takes its time
 MAX_ATTEMPTS = 15
 MAX_FILING_ATTEMPTS = 20
 WAITS = (30, 60, 120, 300, 900, 1800, 3600)  # seconds between attempts; the last one repeats
+
+
+class AlreadySubmitted(Exception):
+    """This draft is in the outbox already."""
 
 
 # --- putting in and taking out ----------------------------------------------------------------------------------
@@ -56,7 +62,12 @@ def submit(user: User, draft: Draft) -> Submission:
         if draft.account.files_sent:
             submission.filing = FilingState.SKIPPED
         submission.raw.save("message", File(file), save=False)
-    submission.save()
+    try:
+        with transaction.atomic():
+            submission.save()
+    except IntegrityError as error:  # the same form twice at once
+        forget_file(submission.raw.name)
+        raise AlreadySubmitted from error
     transaction.on_commit(lambda: _changed(submission))
     return submission
 
@@ -125,6 +136,7 @@ def due() -> list[int]:
         filing=FilingState.PENDING,
         not_before__lte=timezone.now(),
         filing_attempts__lt=MAX_FILING_ATTEMPTS,
+        account__needs_user=False,
     )
     return [*waiting.order_by("id").values_list("pk", flat=True)[:100], *filing.values_list("pk", flat=True)[:100]]
 
@@ -201,6 +213,16 @@ def _send(submission: Submission, mine: SubmissionQuerySet) -> None:
     except MailError as error:
         _not_sent(submission, mine, error, host)
         return
+    except Exception:  # ours, not the server's: the person decides, as after a crash
+        log.exception("submission %s", submission.pk)
+        words = {
+            "trouble": _("An error in Postkasse; the operator finds it in the log."),
+            "claimed_by": "",
+            "claimed_until": None,
+        }
+        mine.filter(state=SubmissionState.CLAIMED).update(state=SubmissionState.REFUSED, **words)
+        mine.filter(state=SubmissionState.SENDING).update(state=SubmissionState.UNCERTAIN, **words)
+        return
     mine.update(
         state=SubmissionState.SENT, sent_at=timezone.now(), refused=dict(submitted.refused), trouble="",
         detail=submitted.reply[:500], claimed_by="", claimed_until=None,
@@ -230,23 +252,21 @@ def _without_bcc(submission: Submission) -> BinaryIO:
     """The message as recipients get it: the Bcc field belongs to the sender's copy alone (RFC 5322 §3.6.3)."""
     out = tempfile.TemporaryFile()  # noqa: SIM115  (the caller's with closes it)
     with submission.raw.open("rb") as raw:
-        header = sync.read_header(cast(BinaryIO, raw))
-        raw.seek(len(header))
-        out.write(_drop_field(header, b"bcc"))
-        while chunk := raw.read(256 * 1024):
-            out.write(chunk)
+        _copy_without(raw, out, b"bcc:")
     out.seek(0, io.SEEK_SET)
     return cast(BinaryIO, out)
 
 
-def _drop_field(header: bytes, name: bytes) -> bytes:
-    kept, dropping = [], False
-    for line in header.splitlines(keepends=True):
-        if line[:1] not in (b" ", b"\t"):
-            dropping = line.lower().startswith(name + b":")
+def _copy_without(raw: Iterable[bytes], out: IO[bytes], field: bytes) -> None:
+    """Copy line by line, leaving one header field out with its continuation lines, however long the header is."""
+    in_header, dropping = True, False
+    for line in raw:
+        if in_header:
+            in_header = line not in (b"\r\n", b"\n")
+            if line[:1] not in (b" ", b"\t"):
+                dropping = in_header and line.lower().startswith(field)
         if not dropping:
-            kept.append(line)
-    return b"".join(kept)
+            out.write(line)
 
 
 def _mark_source(submission: Submission) -> None:
@@ -316,9 +336,8 @@ def _append(account: Account, submission: Submission) -> None:
             return
         with connections.store_of(account) as store:
             if sent.remote_name is None:
-                operations.replay_due(account, store)
-                sent.refresh_from_db()
-            name = sent.remote_name or sent.name
+                raise Unavailable(_("The folder for sent mail is being made."))
+            name = sent.remote_name
             if submission.filing_attempts <= 1 or not _filed_already(store, name, submission.message_id):
                 store.append(name, cast(BinaryIO, raw), ["$seen"], submission.sent_at)
 
@@ -329,19 +348,32 @@ def _filed_already(store: MailStore, name: str, message_id: str) -> bool:
 
 @transaction.atomic
 def _let_go(submission: Submission) -> None:
-    """Sent, filed and seen: the copy in Sent is the record now."""
+    """Sent, filed and seen: the copy in Sent is the record now. The row stays for a while without its message, so that
+    the same form coming in once more is known for what it is."""
     done = Submission.objects.filter(pk=submission.pk, state=SubmissionState.SENT).exclude(filing=FilingState.PENDING)
-    if not done.exists():
+    name, draft = submission.raw.name, submission.draft
+    if not done.update(raw="", draft=None):
         return
-    draft = submission.draft
-    _remove(submission)
+    transaction.on_commit(lambda: forget_file(name))
     if draft:
         compose.discard(draft)
 
 
+def forget_old() -> None:
+    """Ids of what was sent long ago need not be known any more."""
+    Submission.objects.filter(raw="", sent_at__lt=timezone.now() - REMEMBER).delete()
+
+
+def sent_before(user: User, message_id: str) -> bool:
+    """True if this very message was submitted already."""
+    return (
+        Submission.objects.for_user(user).filter(message_id=message_id).exclude(state=SubmissionState.CANCELED).exists()
+    )
+
+
 def attention(user: User) -> tuple[int, int]:
     """How many are in the outbox, and how many of those need the person."""
-    open_ = Submission.objects.for_user(user).exclude(state__in=[SubmissionState.CANCELED])
+    open_ = Submission.objects.for_user(user).in_outbox()
     needy = open_.filter(
         Q(state__in=[SubmissionState.REFUSED, SubmissionState.UNCERTAIN])
         | (Q(state=SubmissionState.SENT) & ~Q(refused={}) & Q(dismissed=False))

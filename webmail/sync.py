@@ -20,6 +20,7 @@ from django.core.files import File
 from django.db import transaction
 from django.db.models import F, Q
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from accounts.models import Account
 from accounts.troubles import explain
@@ -130,6 +131,7 @@ class _Run:
         self.lease = held
         self.progress = progress
         self.report = Report()
+        self.at: int | None = None  # the folder that is being synced
         self.done = 0
         self.total = 0
 
@@ -156,20 +158,30 @@ class _Run:
         return sorted(mailboxes, key=lambda mailbox: (ROLE_PRIORITY[mailbox.role], mailbox.name))
 
     def mailbox(self, store: MailStore, mailbox: Mailbox) -> None:
+        self.at = mailbox.pk
+        try:
+            self._mailbox(store, mailbox)
+        finally:
+            self.at = None
+
+    def _mailbox(self, store: MailStore, mailbox: Mailbox) -> None:
         known = Known(mailbox)
         try:
             changes = store.changes(mailbox.remote_name or "", mailbox.state or None, known)
         except StateLost:
+            changes = store.changes(mailbox.remote_name or "", None, {})
+            if not changes.created and _suspicious(mailbox, Changes("", destroyed=tuple(known)), known):
+                return
             forget_uids(mailbox)
             known = Known(mailbox)
-            changes = store.changes(mailbox.remote_name or "", None, known)
         if _suspicious(mailbox, changes, known):
             return
+        unfound = list(Message.objects.filter(remote_mailbox=mailbox, uid="").values_list("pk", flat=True))
         was_complete = mailbox.complete
         self._destroyed(mailbox, changes.destroyed)
         self._updated(mailbox, changes.updated)
         arrived = self._created(store, mailbox, changes.created)
-        drop_unfound(mailbox)
+        drop_unfound(mailbox, unfound)
         Mailbox.objects.filter(pk=mailbox.pk).update(
             state=changes.state, complete=True, emptied_since=None, synced_at=timezone.now()
         )
@@ -197,12 +209,12 @@ class _Run:
 
     def _updated(self, mailbox: Mailbox, updated: Mapping[str, frozenset[str]]) -> None:
         for some in operations.chunks(list(updated)):
-            rows = list(Message.objects.filter(remote_mailbox=mailbox, uid__in=some))
-            for row in rows:
-                row.synced_keywords = operations.join_keywords(updated[row.uid])
-                row.show_keywords(updated[row.uid])
-            operations.rebase(self.account, rows)
-            with transaction.atomic():
+            with transaction.atomic():  # read and written in one, or a click between would be lost
+                rows = list(Message.objects.select_for_update().filter(remote_mailbox=mailbox, uid__in=some))
+                for row in rows:
+                    row.synced_keywords = operations.join_keywords(updated[row.uid])
+                    row.show_keywords(updated[row.uid])
+                operations.rebase(self.account, rows)
                 Message.objects.bulk_update(rows, [*KEYWORD_FIELDS, "synced_keywords"], batch_size=100)
             self.report.updated += len(rows)
 
@@ -215,14 +227,15 @@ class _Run:
             self.report.created += len(rows)
             self.done += len(some)
             self._tell(mailbox)
-            self.lease.renew()
-            operations.replay_due(self.account, store)
+            self._between(store)
         return arrived
 
     def _between(self, store: MailStore) -> None:
         """What cannot wait for the end of a long sync: what the person does, and mail that was announced meanwhile."""
         self.lease.renew()
         operations.replay_due(self.account, store)
+        if self.at is not None:
+            return  # in the middle of a folder: its own changes are worked off first
         if Account.objects.filter(pk=self.account.pk, sync_wanted=True).update(sync_wanted=False):
             for inbox in self._in_order("inbox"):
                 self.mailbox(store, inbox)
@@ -243,8 +256,12 @@ class _Run:
             for row in missing:
                 try:
                     bodies.fetch(row, store)
-                except NotFound:
-                    continue  # expunged meanwhile; the next sync sees it
+                except MailError as error:
+                    if error.connection_lost:
+                        raise
+                    log.info("text of message %s: %s", row.pk, error)  # it will be said when somebody opens it
+                except Exception:  # one message that we cannot read must not stop all others
+                    log.exception("text of message %s", row.pk)
                 self._between(store)
             if missing:
                 events.publish(self.account.user_id, "mailbox", ids=[mailbox.pk])
@@ -301,9 +318,10 @@ def forget_uids(mailbox: Mailbox) -> None:
     mailbox.state = ""
 
 
-def drop_unfound(mailbox: Mailbox) -> None:
-    """After a full comparison, a row the server should have but did not list is gone; unless an operation still needs it."""
-    lost = Message.objects.filter(remote_mailbox=mailbox, uid="")
+def drop_unfound(mailbox: Mailbox, ids: Sequence[int]) -> None:
+    """Rows that waited for their uid before the server was asked, and still do, are gone; unless an operation still
+    needs them."""
+    lost = Message.objects.filter(remote_mailbox=mailbox, uid="", pk__in=list(ids)[:10_000])
     if lost.exists() and not Operation.objects.filter(account_id=mailbox.account_id).open().exists():
         lost.delete()
 
@@ -526,11 +544,20 @@ def _download(account: Account, mailbox: Mailbox, store: MailStore, uid: str) ->
             for chunk in store.body(mailbox.remote_name or "", uid):
                 size += len(chunk)
                 if size > MAX_DOWNLOAD:
+                    _too_large(account, mailbox, uid)
                     raise ProtocolError(f"message {uid} is larger than {MAX_DOWNLOAD} octets")
                 file.write(chunk)
         except NotFound:
             return []
         return [keep(account, mailbox, cast(BinaryIO, file), uid=uid, remote=mailbox)]
+
+
+def _too_large(account: Account, mailbox: Mailbox, uid: str) -> None:
+    """A row instead of the message, so that the person learns of it and the next sync goes on without it."""
+    subject = _("A message of more than %(size)d MB was left on the server") % {"size": MAX_DOWNLOAD // 1_000_000}
+    Message.objects.create(
+        account=account, mailbox=mailbox, remote_mailbox=mailbox, uid=uid, subject=subject, received_at=timezone.now()
+    )
 
 
 def keep(
@@ -562,7 +589,10 @@ def keep(
     except BaseException:
         forget_file(row.blob.name)
         raise
-    bodies.fetch(row, None)
+    try:
+        bodies.fetch(row, None)
+    except Exception:  # the message is safe; its text is tried again when it is opened
+        log.exception("text of message %s", row.pk)
     return row
 
 
@@ -584,5 +614,8 @@ def _arrival(header: mime.Header) -> datetime:
 
 def due_accounts(limit: int) -> list[int]:
     """Accounts whose time has come, longest waiting first: a fair queue."""
-    waiting = Account.objects.filter(Q(sync_due_at__lte=timezone.now()) | Q(sync_wanted=True), needs_user=False)
-    return list(waiting.order_by(F("sync_due_at").asc()).values_list("pk", flat=True)[:limit])
+    now = timezone.now()
+    waiting = Account.objects.filter(Q(sync_due_at__lte=now) | Q(sync_wanted=True), needs_user=False)
+    due = list(waiting.order_by(F("sync_due_at").asc()).values_list("pk", flat=True)[:limit])
+    Account.objects.filter(pk__in=due).update(sync_due_at=now + INTERVAL)  # asked for once, not at each look
+    return due

@@ -30,6 +30,9 @@ def sync_account(account_id: int) -> None:
         sync.sync_account(account)
     except (MailError, Lost) as error:
         log.info("sync of account %s: %s: %s", account_id, type(error).__name__, str(error)[:200])
+    except Exception:
+        Account.objects.filter(pk=account_id).update(sync_due_at=timezone.now() + sync.MAX_INTERVAL)
+        raise
     _again_if_due(account)
 
 
@@ -70,6 +73,8 @@ def sweep() -> None:
     """The row is the truth: nudge again whatever waits, and look after what a dead worker left."""
     events.mark_alive("worker", 90)
     outbox.recover()
+    outbox.forget_old()
+    operations.forget_old()
     for submission_id in outbox.due():
         send.delay(submission_id)
     waiting = Operation.objects.filter(not_before__lte=timezone.now(), account__needs_user=False).open()
@@ -80,7 +85,7 @@ def sweep() -> None:
 @shared_task(name="webmail.sync_due", ignore_result=True)
 def sync_due() -> None:
     for account_id in sync.due_accounts(limit=200):
-        sync_account.delay(account_id)
+        sync_account.apply_async([account_id], expires=sync.INTERVAL.total_seconds())
 
 
 def nudge_sync(account_id: int) -> None:

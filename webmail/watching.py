@@ -13,11 +13,13 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
+from django.db import DatabaseError
+
 from accounts.models import Account
 from webmail import events
 from webmail.models import Mailbox
 from webmail.protocols.base import Capability, MailStore, Watch
-from webmail.protocols.errors import MailError
+from webmail.protocols.errors import MailError, Unavailable
 
 log = logging.getLogger(__name__)
 RENEW_SECONDS = 9 * 60  # below the 10 minutes after which many NATs forget a connection
@@ -53,7 +55,10 @@ class Watcher:
         look_at = 0.0
         while not self._stopped:
             if time.monotonic() >= look_at:
-                self._look()
+                try:
+                    self._look()
+                except DatabaseError as error:
+                    log.warning("could not look for accounts: %s", error)
                 events.mark_alive("watch", 60)
                 look_at = time.monotonic() + LOOK_SECONDS
             self._tend()
@@ -95,6 +100,10 @@ class Watcher:
             opened = future.result() if future else None
         except MailError as error:
             self._failed(entry, error)
+            return
+        except Exception as error:  # an account removed while it was opened, a busy database: the others are watched on
+            log.warning("watch of account %s: %r", entry.account_id, error)
+            self._failed(entry, Unavailable(str(error)))
             return
         if opened is None:  # the server has no IDLE: the schedule polls it
             entry.retry_at = time.monotonic() + MAX_BACKOFF

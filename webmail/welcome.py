@@ -5,16 +5,32 @@ from __future__ import annotations
 import logging
 
 from accounts.models import Account
-from webmail import connections, sync, tasks
+from webmail import connections, operations, sync, tasks
 from webmail.leases import lease
+from webmail.models import Mailbox, Message, Operation
 from webmail.protocols.base import MailStore
-from webmail.protocols.errors import MailError
+from webmail.protocols.errors import MailError, StateLost
 
 log = logging.getLogger(__name__)
 
 
-def welcome(account: Account, store: MailStore | None) -> None:
+def forget_server(account: Account) -> None:
+    """Nothing that was learned from, or meant for, the old server may meet the new one: its uids are other messages.
+    Downloaded mail is ours and stays."""
+    for op in Operation.objects.filter(account=account).open():
+        operations.fail(op, StateLost("the account is on another server now"))
+    if account.downloads:
+        Message.objects.filter(account=account, mailbox=None).delete()
+        Message.objects.filter(account=account).update(remote_mailbox=None, uid="")
+        Mailbox.objects.filter(account=account).update(state="")
+    else:
+        Mailbox.objects.filter(account=account).delete()
+
+
+def welcome(account: Account, store: MailStore | None, moved: bool) -> None:
     connections.close_all(account.pk)
+    if moved:
+        forget_server(account)
     if store is not None:
         try:
             with lease(account) as held:

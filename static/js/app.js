@@ -5,3 +5,7 @@ import "./selection.js";
 import "./reading.js";
 import "./live.js";
 if (document.getElementById("composer")) import("./composer.js");
+
+/* What was handed in arrived, since this page came of it; the composer itself compares before it forgets. */
+const handedIn = sessionStorage.getItem("handed-in");
+if (handedIn && !document.getElementById("composer")) { localStorage.removeItem(handedIn); sessionStorage.removeItem("handed-in"); }

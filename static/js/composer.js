@@ -2,7 +2,7 @@
 const form = document.getElementById("composer");
 const note = document.getElementById("saved");
 const PAUSE = 1500;
-const key = () => `draft:${new URL(form.action).pathname}${new URL(form.action).search}`;
+const key = () => `draft:${document.body.dataset.user}:${new URL(form.action).pathname}${new URL(form.action).search}`;
 const FIELDS = ["to", "cc", "bcc", "subject", "text"];
 let timer = 0;
 let leaving = false;
@@ -42,6 +42,7 @@ function later() {
 
 /* What an earlier visit could not hand to the server comes back, every field, as text. */
 const left = localStorage.getItem(key());
+if (left === clean) localStorage.removeItem(key());
 if (left && left !== clean) {
   const fields = JSON.parse(left);
   for (const name of FIELDS) if (typeof fields[name] === "string") form.elements[name].value = fields[name];
@@ -57,7 +58,9 @@ form.addEventListener("submit", (event) => {
   leaving = true;
   button?.classList.add("busy");
   saving.then(() => {
-    localStorage.removeItem(key());
+    /* Kept until a page of ours shows that it arrived (app.js): the sign-in may have run out meanwhile. */
+    localStorage.setItem(key(), snapshot());
+    sessionStorage.setItem("handed-in", key());
     const hidden = document.createElement("input");
     hidden.type = "hidden";
     hidden.name = "do";

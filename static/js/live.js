@@ -22,7 +22,7 @@ function keepMenus() { folded = new Set([...document.querySelectorAll(".acct:not
 const scrolls = ["list-scroll", "side-scroll", "read-scroll"];
 let kept = null;
 document.addEventListener("htmx:beforeSwap", (event) => {
-  const target = event.detail.target?.id;
+  const target = event.detail.target?.getAttribute("id");
   if (!["list", "app", "nav", "outbox"].includes(target)) return;
   keepMenus();
   kept = { picks: ticked(), focus: document.activeElement?.closest(".row")?.id, at: scrolls.map((id) => [id, document.getElementById(id)?.scrollTop]) };

@@ -23,7 +23,7 @@ function opened() {
   markRead();
 }
 
-document.addEventListener("htmx:afterSwap", (event) => { if (event.detail.target?.id === "read") { opened(); document.getElementById("read-scroll")?.scrollTo(0, 0); if (innerWidth < 720) scrollTo(0, 0); } });
+document.addEventListener("htmx:afterSwap", (event) => { if (event.detail.target?.getAttribute("id") === "read") { opened(); document.getElementById("read-scroll")?.scrollTo(0, 0); if (innerWidth < 720) scrollTo(0, 0); } });
 document.addEventListener("htmx:beforeSwap", (event) => {
   /* A page of ours that says what went wrong is worth showing, whatever its status. */
   if (event.detail.requestConfig.headers["X-Background"]) return;

@@ -31,11 +31,11 @@ ROLES = ("archive", "junk", "trash", "inbox")
 def _selection(request: Request) -> list[int]:
     """The one row whose button was pressed, everything in the list, or the ticked rows."""
     only = request.GET.get("only", "")
-    if only.isdigit():
-        return [int(only)]
+    if only:
+        return [listing.number(only)]
     if request.POST.get("all"):
         return listing.scope_of(request.user, request.POST["all"], request.POST.get("f", "")).all_ids()
-    return [int(value) for value in request.POST.getlist("id")[:1000] if value.isdigit()]
+    return [listing.number(value) for value in request.POST.getlist("id")[:1000]]
 
 
 def _act(request: Request, act: Callable[[list[int]], uuid.UUID], said: Callable[[int], str]) -> HttpResponse:
@@ -115,7 +115,7 @@ def copy(request: Request) -> HttpResponse:
 
 def _target(request: Request) -> Mailbox:
     pk = request.POST.get("to", "")
-    return get_object_or_404(Mailbox.objects.for_user(request.user), pk=int(pk) if pk.isdigit() else 0, selectable=True)
+    return get_object_or_404(Mailbox.objects.for_user(request.user), pk=listing.number(pk), selectable=True)
 
 
 @require_POST

@@ -15,6 +15,7 @@ from accounts.requests import Request
 from webmail import operations
 from webmail.models import Mailbox, Message
 from webmail.views import navigation
+from webmail.views.listing import number
 from webmail.views.redirection import SeeOther, back, notice, problem
 
 
@@ -44,14 +45,14 @@ def _own(request: Request, pk: int) -> Mailbox:
 
 def _parent(request: Request, account: Account) -> Mailbox | None:
     pk = request.POST.get("parent", "")
-    return get_object_or_404(account.mailboxes.shown(), pk=int(pk)) if pk.isdigit() else None
+    return get_object_or_404(account.mailboxes.shown(), pk=number(pk)) if pk else None
 
 
 @require_POST
 @login_required
 def create(request: Request) -> HttpResponse:
     pk = request.POST.get("account", "")
-    account = get_object_or_404(Account.objects.for_user(request.user), pk=int(pk) if pk.isdigit() else 0)
+    account = get_object_or_404(Account.objects.for_user(request.user), pk=number(pk))
     try:
         name = operations.mailbox_name(account, request.POST.get("name", ""), _parent(request, account))
         mailbox = operations.create_mailbox(account, name)

@@ -6,6 +6,7 @@ Fifty rows that compute in the template cost several times what they cost here, 
 from __future__ import annotations
 
 import heapq
+import re
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -46,8 +47,8 @@ class Cursor:
 
     @classmethod
     def parse(cls, text: str) -> Cursor | None:
-        stamp, _dash, pk = text.partition("-")
-        if not (stamp.isdigit() and pk.isdigit() and len(text) < 40):
+        stamp, _dash, pk = text.rpartition("-")
+        if not re.fullmatch(r"-?\d{1,18}-\d{1,18}", text, re.ASCII):
             return None
         try:
             return cls(EPOCH + timedelta(microseconds=int(stamp)), int(pk))
@@ -143,6 +144,11 @@ class Scope:
         return self.url + (f"?{urlencode(query)}" if query else "")
 
 
+def number(text: str) -> int:
+    """An id from a form or URL; 0, which is no row's, for anything else."""
+    return int(text) if re.fullmatch(r"\d{1,18}", text, re.ASCII) else 0
+
+
 def scope_of(user: User, key: str, filter: str = "") -> Scope:
     """Raises Http404 for a key that names nothing of this person's."""
     filter = filter if filter in FILTERS else ""
@@ -156,8 +162,10 @@ def scope_of(user: User, key: str, filter: str = "") -> Scope:
     if key == "starred":
         return Scope(user, key, _("Starred"), reverse("starred"), everywhere={"flagged": True}, filter=filter)
     name, _dash, pk = key.partition("-")
-    if name == "folder" and pk.isdigit():
-        mailbox = Mailbox.objects.for_user(user).filter(pk=int(pk), selectable=True).select_related("account").first()
+    if name == "folder":
+        mailbox = (
+            Mailbox.objects.for_user(user).filter(pk=number(pk), selectable=True).select_related("account").first()
+        )
         if mailbox:
             return Scope(user, key, mailbox.title, reverse("folder", args=[mailbox.pk]), [mailbox], filter=filter)
     raise Http404

@@ -11,6 +11,7 @@ from django.contrib.auth.decorators import login_required
 from django.http import HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, render
+from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone, translation
 from django.utils.formats import date_format
@@ -25,7 +26,7 @@ from webmail.models import Message, MessageBody, RemotePermission
 from webmail.protocols.errors import MailError, NotFound
 from webmail.views import listing
 from webmail.views.mailbox import list_context
-from webmail.views.redirection import SeeOther
+from webmail.views.redirection import back
 
 # The wall: no script, nothing from outside, no forms, framed by us only; a browser that opens it directly is as safe.
 BODY_POLICY = (
@@ -35,6 +36,16 @@ BODY_POLICY = (
 PART_POLICY = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src 'self'"
 # Shown in the page; anything else is a download. Checked against the content, not against what the sender says.
 RASTER = {b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg", b"GIF8": "image/gif", b"RIFF": "image/webp"}
+# Types that a download keeps; any other is octets. Never one that a page of ours could load as script, style or markup.
+HARMLESS = {
+    "image/png",
+    "image/jpeg",
+    "image/gif",
+    "image/webp",
+    "application/pdf",
+    "application/zip",
+    "message/rfc822",
+}
 THREAD_SHOWN = 100
 
 
@@ -52,7 +63,8 @@ def show(request: Request, pk: int) -> HttpResponse:
     scope = listing.scope_for(request.user, message, request.GET.get("in", ""))
     context = read_context(request, message, scope)
     if request.htmx and request.htmx.target == "read":
-        return render(request, "webmail/message.html#read", context)
+        parts = ("webmail/message.html#read", "webmail/message.html#dock")
+        return HttpResponse("".join(render_to_string(part, context, request) for part in parts))
     cursor = listing.Cursor(message.received_at, message.pk)
     first = scope.page(None, request.user.page_size)
     on_first = not first or cursor in [listing.Cursor(m.received_at, m.pk) for m in first]
@@ -103,7 +115,10 @@ def thread(request: Request, message: Message) -> list[dict[str, Any]]:
             shown.append(row)
     mine = {a.lower() for a in Identity.objects.for_user(request.user).values_list("address", flat=True)}
     shown.sort(key=lambda row: (row.received_at, row.pk))
-    return [present(request, row, mine, open_=row.pk == message.pk or not row.seen) for row in shown]
+    unread = [row.pk for row in shown if not row.seen]
+    ready = set(MessageBody.objects.filter(message_id__in=unread).values_list("message_id", flat=True))
+    # Only the opened one may have to be fetched: another unread one that is not here yet stays folded.
+    return [present(request, row, mine, open_=row.pk == message.pk or row.pk in ready) for row in shown]
 
 
 def present(request: Request, row: Message, mine: set[str], open_: bool) -> dict[str, Any]:
@@ -202,7 +217,7 @@ def pictures(request: Request, pk: int) -> HttpResponse:
         RemotePermission.objects.filter(user=request.user, sender=sender).delete()
     elif sender:
         RemotePermission.objects.get_or_create(user=request.user, sender=sender)
-    return SeeOther(request.POST.get("next") or reverse("message", args=[pk]))
+    return back(request, reverse("message", args=[pk]))
 
 
 # --- behind the wall --------------------------------------------------------------------------------------------
@@ -232,7 +247,7 @@ def _walled(document: str) -> HttpResponse:
     response["Content-Security-Policy"] = BODY_POLICY
     response["X-Content-Type-Options"] = "nosniff"
     response["Referrer-Policy"] = "no-referrer"
-    response["Cache-Control"] = "private, max-age=60"
+    response["Cache-Control"] = "private, no-cache"
     return response
 
 
@@ -261,9 +276,7 @@ def part(request: Request, pk: int, part_id: str) -> HttpResponseBase:
     name = opened.part.name or ("message.eml" if opened.part.type == "message/rfc822" else "attachment")
     if kind is None:
         declared = opened.part.type
-        if re.fullmatch(r"[a-z]+/[a-z0-9.+-]+", declared) and not declared.startswith(
-            ("text/html", "image/svg", "application/xhtml", "text/xml")
-        ):
+        if declared in HARMLESS:
             response["Content-Type"] = declared
         response["Content-Disposition"] = disposition(name)
     return _hardened(response)
@@ -291,7 +304,7 @@ def disposition(name: str) -> str:
 def _hardened(response: StreamingHttpResponse) -> HttpResponseBase:
     response["Content-Security-Policy"] = PART_POLICY
     response["X-Content-Type-Options"] = "nosniff"
-    response["Cache-Control"] = "private, max-age=86400"
+    response["Cache-Control"] = "private, no-cache"
     return response
 
 

@@ -11,7 +11,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from accounts.requests import Request
 from webmail import outbox, tasks
-from webmail.models import Mailbox, Submission, SubmissionState
+from webmail.models import Mailbox, Submission
 from webmail.views import navigation
 from webmail.views.redirection import SeeOther, back, notice, problem
 
@@ -19,11 +19,7 @@ from webmail.views.redirection import SeeOther, back, notice, problem
 @require_safe
 @login_required
 def show(request: Request) -> HttpResponse:
-    jobs = list(
-        Submission.objects.for_user(request.user)
-        .exclude(state=SubmissionState.CANCELED)
-        .select_related("account", "draft")[:200]
-    )
+    jobs = list(Submission.objects.for_user(request.user).in_outbox().select_related("account", "draft")[:200])
     context = {
         **navigation.context(request, "outbox"),
         "needy": [job for job in jobs if job.needs_person],

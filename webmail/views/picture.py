@@ -9,6 +9,7 @@ from __future__ import annotations
 import http.client
 import socket
 import ssl
+import threading
 import time
 from urllib.parse import urljoin, urlsplit
 
@@ -23,6 +24,8 @@ from webmail.bodies import PROXY_SALT, PROXY_SECONDS
 from webmail.protocols.errors import MailError
 from webmail.views.message import PART_POLICY, sniff
 
+_fetches = threading.BoundedSemaphore(4)  # a slow picture server must not hold every thread of the pages
+FETCH_WAIT = 3.0  # seconds
 MAX_OCTETS = 10_000_000
 MAX_REDIRECTS = 3
 SECONDS = 8.0
@@ -35,10 +38,14 @@ def show(request: Request, token: str) -> HttpResponse:
         url = signing.loads(token, salt=PROXY_SALT, max_age=PROXY_SECONDS)
     except signing.BadSignature:
         return HttpResponse(status=403)
+    if not _fetches.acquire(timeout=FETCH_WAIT):
+        return HttpResponse(status=503)
     try:
         octets = fetch(url)
     except (OSError, http.client.HTTPException, MailError, ValueError):
         return HttpResponse(status=502)
+    finally:
+        _fetches.release()
     kind = sniff(octets)
     if kind is None:
         return HttpResponse(status=415)
@@ -67,6 +74,8 @@ def _get(url: str, deadline: float) -> tuple[int, str, bytes]:
         raise ValueError("not a plain http or https URL")
     secure = parts.scheme == "https"
     port = parts.port or (443 if secure else 80)
+    if port not in (80, 443):
+        raise ValueError("not a port that pictures come from")
     address = public_addresses(parts.hostname, port)[0]
     sock = socket.create_connection((address, port), timeout=max(0.1, deadline - time.monotonic()))
     if secure:

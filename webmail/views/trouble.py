@@ -22,12 +22,28 @@ def server_error(request: HttpRequest) -> HttpResponse:
     return render(request, "webmail/trouble.html", {"trouble": trouble, "bare": True}, status=500)
 
 
+TYPED = ("to", "cc", "bcc", "subject", "text")
+
+
+def expired(request: HttpRequest) -> HttpResponse:
+    """The sign-in ran out while somebody wrote: the text is given back with a way to sign in."""
+    trouble = Trouble(
+        _("You have been signed out, and nothing was sent."),
+        _("What you wrote is below: sign in in another tab, then go back here and press the button again."),
+    )
+    context = {"trouble": trouble, "typed": _typed(request), "bare": True, "sign_in": True}
+    return render(request, "webmail/trouble.html", context, status=403)
+
+
+def _typed(request: HttpRequest) -> dict[str, str]:
+    return {name: request.POST[name] for name in TYPED if request.POST.get(name)}
+
+
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     """The text of a form that came too late is shown to be copied, never thrown away."""
     trouble = Trouble(
         _("This form is too old to be accepted."), _("Go back, reload the page and send it again."), reason
     )
-    typed = {
-        name: request.POST.get(name, "") for name in ("to", "cc", "bcc", "subject", "text") if request.POST.get(name)
-    }
-    return render(request, "webmail/trouble.html", {"trouble": trouble, "typed": typed, "bare": True}, status=403)
+    return render(
+        request, "webmail/trouble.html", {"trouble": trouble, "typed": _typed(request), "bare": True}, status=403
+    )
