@@ -115,6 +115,9 @@ class Account(models.Model):
     def __str__(self) -> str:
         return self.address
 
+    def is_of(self, address: str) -> bool:
+        return fold(self.address) == fold(address)
+
     @property
     def label(self) -> str:
         return self.name or self.address

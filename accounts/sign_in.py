@@ -86,7 +86,7 @@ def _connect(candidate: Candidate, password: str) -> MailStore:
 @transaction.atomic
 def save_account(user: User, address: str, password: str, candidate: Candidate) -> Account:
     """Make or update the account of this address, with one identity to write as."""
-    account = Account.objects.filter(user=user, address=address).first()
+    account = next((own for own in Account.objects.filter(user=user) if own.is_of(address)), None)
     if account is None:
         last = Account.objects.filter(user=user).aggregate(last=Max("position"))["last"] or 0
         account = Account(user=user, address=address, position=last + 1)

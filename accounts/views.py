@@ -118,8 +118,8 @@ def _handle(address: str, by_hand: Candidate | None) -> str:
 def _admit(address: str, password: str, by_hand: Candidate | None) -> User:
     """The user, after a server took the password. Raises CannotSignIn."""
     handle = _handle(address, by_hand)
-    known = (
-        Account.objects.filter(user__handle=handle, address__in=[address, fold(address)]).select_related("user").first()
+    known = next(
+        (a for a in Account.objects.filter(user__handle=handle).select_related("user") if a.is_of(address)), None
     )
     listed = in_table(address) if by_hand is None else None
     moved = known is not None and listed is not None and str(listed.incoming) != known.incoming

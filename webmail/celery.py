@@ -7,11 +7,15 @@ from typing import Any
 
 from celery import Celery
 from celery.signals import worker_ready
+from kombu import Queue
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "webmail.settings")
 app = Celery("webmail")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks(["webmail"])
+# A worker that is told no queue serves both; with two workers sending never waits for somebody's back-fill.
+app.conf.task_queues = [Queue("celery"), Queue("sync")]
+app.conf.task_routes = {"webmail.sync": {"queue": "sync"}}
 
 
 @worker_ready.connect

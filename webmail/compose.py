@@ -195,13 +195,15 @@ def bring_attachments(draft: Draft) -> None:
         return
     source = draft.source
     root = source.body_part if source else None
-    have = {(attachment.name, attachment.type) for attachment in draft.attachments.all()}
+    have = {attachment.source_part for attachment in draft.attachments.all()}
     for part in mime.select_bodies(root).attachments if root else ():
-        name = part.name or _("attachment")
-        if source is None or (name, part.type) in have:
+        if source is None or part.part_id in have:
             continue
+        name = part.name or _("attachment")
         opened = bodies.open_part(source, part.part_id)
-        attachment = DraftAttachment(draft=draft, name=name[:255], type=part.type[:120], size=0)
+        attachment = DraftAttachment(
+            draft=draft, name=name[:255], type=part.type[:120], source_part=part.part_id, size=0
+        )
         attachment.file.save("part", _ChunkFile(opened.chunks), save=False)
         attachment.size = attachment.file.size
         attachment.save()
@@ -333,6 +335,10 @@ def write(draft: Draft, out: BinaryIO) -> int:
     identity = draft.identity
     if identity is None:
         raise Unsendable({"identity": _("Choose whom to write as.")})
+    if draft.awaits_attachments:
+        raise Unsendable(
+            {"files": _("The attachments of the forwarded message are not here yet. Save it, then send it.")}
+        )
     outgoing = mime.Outgoing(
         from_=mime.Address(identity.name, identity.address), reply_to=(), to=people.to, cc=people.cc, bcc=people.bcc,
         subject=draft.subject, text=draft.text, message_id=draft.message_id, date=timezone.localtime(),

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 
-from django.db import connection
+from django.db import DatabaseError, connection
 from django.db.models import Q
 from django.utils import timezone
 
@@ -141,7 +141,11 @@ def _keep(held: Lease, done: threading.Event) -> None:
     """Renew the lease for as long as its holder lives, however long one step of its work takes."""
     try:
         while not done.wait(RENEW_SECONDS):
-            held.renew()
+            try:
+                held.renew()
+            except DatabaseError as error:  # busy, or the connection was dropped: there is time for two more tries
+                log.warning("the lease of account %s was not renewed: %s", held.account_id, error)
+                connection.close()
     except Lost:
         log.warning("the lease of account %s was taken over", held.account_id)
     finally:

@@ -339,6 +339,7 @@ class DraftAttachment(models.Model):
     name = models.CharField(max_length=255)
     type = models.CharField(max_length=120, default="application/octet-stream")
     size = models.PositiveBigIntegerField()
+    source_part = models.CharField(max_length=60, blank=True)  # of the forwarded message, where it comes from one
     file = models.FileField(upload_to=attachment_path, max_length=200)
 
     class Meta:

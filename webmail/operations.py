@@ -230,14 +230,16 @@ def _visible(op: Operation, ids: Sequence[int]) -> Iterator[int]:
 
 
 def _show_again(op: Operation) -> None:
-    """Put messages back where they were shown before, but for those that the server has moved already."""
+    """Put messages back where they were shown before; if the server was at work already, but for those it has moved."""
     there = set(Mailbox.objects.filter(account_id=op.account_id).values_list("pk", flat=True))
     for mailbox_id, ids in op.before.items():
         if not mailbox_id or int(mailbox_id) not in there:
             continue
         for some in chunks(ids):
-            waiting = Message.objects.filter(pk__in=some).exclude(remote_mailbox=F("mailbox"), mailbox__isnull=False)
-            _show_in(list(waiting.values_list("pk", flat=True)), int(mailbox_id))
+            rows = Message.objects.filter(pk__in=some)
+            if op.attempts:
+                rows = rows.exclude(remote_mailbox=F("mailbox"), mailbox__isnull=False)
+            _show_in(list(rows.values_list("pk", flat=True)), int(mailbox_id))
 
 
 @kind
@@ -251,8 +253,8 @@ class Move(Kind):
     def apply(op: Operation) -> None:
         before: dict[str, list[int]] = defaultdict(list)
         for move in op.payload["moves"]:
-            ids = list(_visible(op, move["ids"]))
-            for mailbox_id, ids in _show_in(ids, move["target"]).items():
+            visible = list(_visible(op, move["ids"]))
+            for mailbox_id, ids in _show_in(visible, move["target"]).items():
                 before[mailbox_id] += ids
         op.before = before
 
@@ -265,8 +267,6 @@ class Move(Kind):
             waiting = [row for row in _rows(op, move["ids"]) if row.remote_mailbox_id != target.pk]
             for source, some in _by_remote(waiting):
                 rows = _locate(store, source, some)
-                if op.attempts > 1:
-                    _finish_half_done(store, source, target, rows)
                 new_uids = store.move(use(store, source), [row.uid for row in rows], target.remote_name)
                 for row in rows:
                     row.remote_mailbox, row.uid = target, new_uids.get(row.uid, "")
@@ -296,16 +296,6 @@ def _found_in(store: MailStore, target: Mailbox, rows: Iterable[Message]) -> lis
             settle([row])
             found.append(row)
     return found
-
-
-def _finish_half_done(store: MailStore, source: Mailbox, target: Mailbox, rows: list[Message]) -> None:
-    """An earlier try may have copied and not yet destroyed, on a server without MOVE. What is in the target already is
-    only destroyed in the source; ``rows`` keeps the others."""
-    before = {row.pk: row.uid for row in rows}
-    arrived = _found_in(store, target, rows)
-    if arrived:
-        store.destroy(use(store, source), [before[row.pk] for row in arrived])
-        rows[:] = [row for row in rows if row not in arrived]
 
 
 def settle(rows: Sequence[Message]) -> None:

@@ -321,9 +321,10 @@ def forget_uids(mailbox: Mailbox) -> None:
 def drop_unfound(mailbox: Mailbox, ids: Sequence[int]) -> None:
     """Rows that waited for their uid before the server was asked, and still do, are gone; unless an operation still
     needs them."""
-    lost = Message.objects.filter(remote_mailbox=mailbox, uid="", pk__in=list(ids)[:10_000])
-    if lost.exists() and not Operation.objects.filter(account_id=mailbox.account_id).open().exists():
-        lost.delete()
+    if not ids or Operation.objects.filter(account_id=mailbox.account_id).open().exists():
+        return
+    for some in operations.chunks(ids):
+        Message.objects.filter(remote_mailbox=mailbox, uid="", pk__in=some).delete()
 
 
 # --- mailboxes --------------------------------------------------------------------------------------------------

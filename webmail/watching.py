@@ -101,7 +101,7 @@ class Watcher:
         except MailError as error:
             self._failed(entry, error)
             return
-        except Exception as error:  # an account removed while it was opened, a busy database: the others are watched on
+        except Exception as error:  # noqa: BLE001  (an account removed while it was opened, a busy database: the others are watched on)
             log.warning("watch of account %s: %r", entry.account_id, error)
             self._failed(entry, Unavailable(str(error)))
             return

@@ -32,7 +32,7 @@ from webmail import events
 from webmail.management.commands.translations import compile_stale
 from webmail.management.supervisor import GaveUp, Program, Supervisor
 
-ENDING_ORDER = (("web", "watch", "worker"), ("demo",), ("redis",))  # each group needs those after it
+ENDING_ORDER = (("web", "watch", "worker", "sync"), ("demo",), ("redis",))  # each group needs those after it
 SOCKET_PATH_LIMIT = 100  # octets; the kernel's own is 108 (unix(7))
 START_PATIENCE = 90.0  # seconds, for a slow machine's first start
 
@@ -153,12 +153,16 @@ def _programs(environment: dict[str, str], stack: ExitStack) -> dict[str, Progra
     web += ["--no-access-log", "--lifespan", "on", "--log-level", "warning", "--timeout-graceful-shutdown", "2"]
     for left in settings.DATA_DIR.glob("beat*"):  # a schedule torn by a crash; it holds nothing but last times
         left.unlink()
-    worker = [python, "-m", "celery", "--quiet", "--app", "webmail", "worker", "--beat", "--queues", "celery"]
-    worker += ["--schedule", str(settings.DATA_DIR / "beat"), "--loglevel", settings.LOG_LEVEL]
-    worker += ["--without-gossip", "--without-mingle"]
+    celery = [python, "-m", "celery", "--quiet", "--app", "webmail", "worker", "--loglevel", settings.LOG_LEVEL]
+    celery += ["--without-gossip", "--without-mingle"]
+    # Two workers, so that what a person waits for never stands behind the first fetching of a large account.
+    worker = [*celery, "--queues", "celery", "--hostname", "worker@%h", "--concurrency", "2"]
+    worker += ["--beat", "--schedule", str(settings.DATA_DIR / "beat")]
+    syncer = [*celery, "--queues", "sync", "--hostname", "sync@%h"]
     programs = [
         Program("web", [*web, "--app-dir", str(settings.BASE_DIR)], vital=True),
         Program("worker", worker),
+        Program("sync", syncer),
         Program("watch", [python, manage, "watch"]),
     ]
     if not os.environ.get("REDIS_URL"):

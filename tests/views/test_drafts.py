@@ -1,0 +1,113 @@
+"""Writing: saved before anything else, never silently overwritten, gone only when discarded or sent."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from django.core.files.base import ContentFile
+
+from tests.views.conftest import Person
+from webmail.models import Draft, DraftAttachment, Submission
+
+JSON = {"HTTP_ACCEPT": "application/json"}
+
+
+def begin(person: Person, **fields: str) -> Draft:
+    before = set(Draft.objects.values_list("pk", flat=True))
+    response = person.post("/compose/", {"do": "save", **fields})
+    assert response.status_code == 303
+    (draft,) = Draft.objects.exclude(pk__in=before)
+    assert response["Location"] == f"/drafts/{draft.pk}/"
+    return draft
+
+
+def test_the_later_of_two_tabs_does_not_overwrite_the_other(alice: Person) -> None:
+    draft = begin(alice, subject="Plan", text="Together")
+    fields = {"subject": "Plan", "revision": draft.revision, "do": "save"}
+    assert alice.post(f"/drafts/{draft.pk}/", {**fields, "text": "First tab"}).status_code == 303
+    response = alice.client.post(f"/drafts/{draft.pk}/", {**fields, "text": "Second tab"}, follow=True)
+    assert "changed in another window" in response.content.decode()
+    assert set(Draft.objects.values_list("text", flat=True)) == {"First tab", "Second tab"}
+    draft.refresh_from_db()
+    assert draft.text == "First tab"
+    first, second = Draft.objects.values_list("message_id", flat=True)
+    assert first != second
+
+
+def test_a_script_that_saves_is_told_of_the_conflict_and_nothing_is_changed(alice: Person) -> None:
+    draft = begin(alice, text="Together")
+    fields = {"revision": draft.revision, "do": "save"}
+    saved = alice.post(f"/drafts/{draft.pk}/", {**fields, "text": "First tab"}, **JSON)
+    assert saved.json()["revision"] == draft.revision + 1
+    response = alice.post(f"/drafts/{draft.pk}/", {**fields, "text": "Second tab"}, **JSON)
+    assert response.status_code == 409
+    assert list(Draft.objects.values_list("text", flat=True)) == ["First tab"]
+    again = alice.post(f"/drafts/{draft.pk}/", {"revision": draft.revision + 1, "do": "save", "text": "Third"}, **JSON)
+    assert again.status_code == 200
+    draft.refresh_from_db()
+    assert draft.text == "Third"
+
+
+def test_a_draft_that_cannot_be_sent_is_kept_with_every_word(alice: Person) -> None:
+    response = alice.post("/compose/", {"to": "", "subject": "No one", "text": "Words", "do": "send"})
+    assert response.status_code == 422
+    assert "Add at least one recipient." in response.content.decode()
+    assert Draft.objects.get().text == "Words"
+    assert not Submission.objects.exists()
+
+
+def test_line_ends_and_odd_characters_survive(alice: Person) -> None:
+    text = "  leading\n\n\ttab\nemoji 🧭 and ‮bidi‬\n<b>&amp;</b>\ntrailing  \n"
+    draft = begin(alice, text=text.replace("\n", "\r\n"), subject="Ünïcödé")
+    assert draft.text == text
+    page = alice.get(f"/drafts/{draft.pk}/").content.decode()
+    area = re.search(r"<textarea[^>]*>\n(.*?)</textarea>", page, re.DOTALL)
+    assert area
+    assert "&lt;b&gt;&amp;amp;&lt;/b&gt;\ntrailing  \n" in area[1]
+
+
+def test_a_file_is_attached_and_taken_off_again(alice: Person) -> None:
+    draft = begin(alice, text="See this")
+    upload = ContentFile(b"octets", name="../../etc/note.txt")
+    data: dict[str, Any] = {"do": "attach", "revision": draft.revision, "text": "See this", "files": upload}
+    alice.post(f"/drafts/{draft.pk}/", data)
+    attachment = DraftAttachment.objects.get(draft=draft)
+    assert attachment.name == "note.txt"
+    assert attachment.size == 6
+    with attachment.file.open("rb") as file:
+        assert file.read() == b"octets"
+    name = attachment.file.name
+    draft.refresh_from_db()
+    alice.post(f"/drafts/{draft.pk}/", {"do": f"detach-{attachment.pk}", "revision": draft.revision, "text": "See this"})
+    assert not DraftAttachment.objects.exists()
+    assert not attachment.file.storage.exists(name)
+
+
+def test_a_file_that_is_too_large_is_refused_and_the_text_kept(alice: Person, settings: Any) -> None:
+    settings.ATTACHMENT_LIMIT = 2_000_000
+    upload = ContentFile(b"x" * 2_100_000, name="big.bin")
+    response = alice.post("/compose/", {"do": "send", "to": "a@example.org", "text": "With it", "files": upload})
+    assert "“big.bin” makes the message larger than the limit of 2 MB." in response.content.decode()
+    assert Draft.objects.get().text == "With it"
+    assert not DraftAttachment.objects.exists()
+    assert not Submission.objects.exists()
+
+
+def test_a_discarded_draft_is_gone_with_its_files(alice: Person) -> None:
+    draft = begin(alice, text="Never mind")
+    upload = ContentFile(b"octets", name="note.txt")
+    alice.post(f"/drafts/{draft.pk}/", {"do": "attach", "revision": draft.revision, "files": upload})
+    attachment = DraftAttachment.objects.get()
+    storage, name = attachment.file.storage, attachment.file.name
+    alice.post(f"/drafts/{draft.pk}/", {"do": "discard"})
+    assert not Draft.objects.exists()
+    assert not storage.exists(name)
+
+
+def test_a_link_to_write_to_somebody_fills_the_form(alice: Person) -> None:
+    response = alice.get("/compose/?to=ola@example.org&subject=Hi&body=Line")
+    page = response.content.decode()
+    assert 'value="ola@example.org"' in page
+    assert 'value="Hi"' in page
+    assert not Draft.objects.exists()

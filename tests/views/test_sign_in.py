@@ -1,0 +1,99 @@
+"""Signing in: the person's own mail server decides, and nobody else's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from django.core.cache import cache
+from django.test import Client
+
+from accounts.models import Account, User
+from tests.servers import PASSWORD, Dovecot
+from tests.views.conftest import Person
+
+
+@pytest.fixture(autouse=True)
+def forgetful() -> Iterator[None]:
+    """Tries of other tests do not count."""
+    cache.clear()
+    yield
+    cache.clear()
+
+
+def test_the_right_password_opens_the_account(alice: Person, charlie: Client) -> None:
+    response = charlie.post("/sign-in/", {"address": alice.address.upper(), "password": PASSWORD})
+    assert response.status_code == 302
+    assert charlie.session["_auth_user_id"] == str(alice.user.pk)
+
+
+def test_a_wrong_password_does_not(alice: Person, charlie: Client) -> None:
+    response = charlie.post("/sign-in/", {"address": alice.address, "password": "wrong"})
+    assert response.status_code == 401
+    assert "_auth_user_id" not in charlie.session
+    assert "does not accept this address and password" in response.content.decode()
+    assert alice.address in response.content.decode()
+    assert "wrong" not in response.content.decode()
+
+
+def test_a_server_of_ones_own_does_not_vouch_for_somebody_elses_address(
+    alice: Person, charlie: Client, dovecot: Dovecot, settings: object
+) -> None:
+    """The very server is in the table, so only the rule of who vouches for whom can say no."""
+    with Dovecot() as theirs:
+        settings.MAIL_DOMAINS |= {"evil.test": {"incoming": f"imap://localhost:{theirs.imap_port}"}}  # type: ignore[attr-defined]
+        data = {
+            "address": alice.address, "password": PASSWORD, "incoming_host": "localhost", "incoming_protocol": "imap",
+            "incoming_port": str(theirs.imap_port), "incoming_security": "plain",
+        }  # fmt: skip
+        charlie.post("/sign-in/", data)
+        assert charlie.session.get("_auth_user_id") != str(alice.user.pk)
+        if "_auth_user_id" in charlie.session:
+            assert "Hemmelig" not in charlie.get("/").content.decode()
+    alice.account.refresh_from_db()
+    assert str(dovecot.imap_port) in alice.account.incoming
+
+
+def test_the_host_typed_in_must_be_public_or_the_operators(charlie: Client, db: None) -> None:
+    data = {
+        "address": "x@nowhere.test", "password": PASSWORD, "incoming_host": "127.0.0.1", "incoming_protocol": "imap",
+        "incoming_port": "22", "incoming_security": "plain",
+    }  # fmt: skip
+    response = charlie.post("/sign-in/", data)
+    assert response.status_code == 401
+    assert "127.0.0.1 is not a public address" in response.content.decode()
+    assert not User.objects.exists()
+
+
+def test_guessing_is_stopped_after_some_tries(alice: Person, charlie: Client) -> None:
+    data = {"address": alice.address, "password": "wrong"}
+    statuses = [charlie.post("/sign-in/", data).status_code for _try in range(8)]
+    assert statuses[0] == 401
+    assert statuses[-1] == 429
+    assert charlie.post("/sign-in/", {**data, "password": PASSWORD}).status_code == 429
+
+
+def test_the_password_is_kept_only_encrypted(alice: Person) -> None:
+    account = Account.objects.get(pk=alice.account.pk)
+    assert PASSWORD not in account.credentials
+    assert account.knows(PASSWORD)
+
+
+def test_another_server_gets_the_password_only_when_it_is_typed_again(alice: Person, settings: object) -> None:
+    with Dovecot() as other:
+        settings.MAIL_DOMAINS |= {"other.test": {"incoming": f"imap://localhost:{other.imap_port}"}}  # type: ignore[attr-defined]
+        data = {
+            "incoming_host": "localhost", "incoming_protocol": "imap", "incoming_port": str(other.imap_port),
+            "incoming_security": "plain", "username": alice.address, "password": "",
+        }  # fmt: skip
+        response = alice.post(f"/settings/accounts/{alice.account.pk}/", data)
+        assert response.status_code == 422
+        assert "Type the password again" in response.content.decode()
+        assert "Login" not in other.log()
+
+
+def test_signing_out_needs_a_form_and_ends_the_session(alice: Person) -> None:
+    assert alice.get("/sign-out/").status_code == 405
+    assert alice.get("/").status_code == 200
+    alice.post("/sign-out/")
+    assert alice.get("/")["Location"].startswith("/sign-in/")
