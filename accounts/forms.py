@@ -118,6 +118,10 @@ class IdentityForm(forms.ModelForm):
         model = Identity
         fields = ["name", "address", "signature"]
 
+    def clean_name(self) -> str:
+        """On one line: it becomes part of a header field."""
+        return " ".join(self.cleaned_data["name"].split())
+
 
 def time_zones() -> list[tuple[str, str]]:
     names = sorted(

@@ -20,7 +20,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -142,20 +142,16 @@ class Postkasse:
         self._queue.send_task("webmail.sync_due")
 
     def _signal(self, name: str, number: signal.Signals) -> None:
-        try:
+        with suppress(ProcessLookupError):
             os.killpg(self._programs[name].pid, number)
-        except ProcessLookupError:
-            pass
 
     def _end(self) -> None:
         for name in self._programs:
             self._signal(name, signal.SIGTERM)
         deadline = time.monotonic() + 5
         for name, process in self._programs.items():
-            try:
+            with suppress(subprocess.TimeoutExpired):
                 process.wait(max(0.1, deadline - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                pass
             self._signal(name, signal.SIGKILL)
             process.wait(10)
 

@@ -83,15 +83,22 @@ class SecondClient:
         assert line.startswith(tag + b" OK"), line
 
     def _number(self, subject: str, folder: str, readonly: bool = False) -> str:
-        if self._imap.select(f'"{folder}"', readonly=readonly)[0] != "OK":
+        """Sequence number of the first message with this subject; "" if there is none."""
+        status, count = self._imap.select(f'"{folder}"', readonly=readonly)
+        if status != "OK" or count == [b"0"]:
             return ""
-        _status, data = self._imap.search(None, "SUBJECT", f'"{subject}"')
-        return data[0].decode().split(" ")[0] if data[0] else ""
+        _status, data = self._imap.fetch("1:*", "(BODY.PEEK[HEADER.FIELDS (SUBJECT)])")
+        for item in data:
+            if isinstance(item, tuple) and _PARSER.parsebytes(item[1])["Subject"] == subject:
+                return item[0].split(b" ")[0].decode()
+        return ""
 
     # --- waiting ---
 
     def await_subjects(self, expected: set[str], folder: str = "INBOX") -> None:
-        eventually(lambda: set(self.subjects(folder)) == expected, f"{expected} in {folder}, has {self.subjects(folder)}")
+        eventually(
+            lambda: set(self.subjects(folder)) == expected, f"{expected} in {folder}, has {self.subjects(folder)}"
+        )
 
     def await_message(self, subject: str, folder: str = "INBOX") -> Parsed:
         def look() -> list[Parsed]:

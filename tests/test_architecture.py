@@ -19,7 +19,14 @@ LAYERS = (
     ("accounts",),
     ("webmail.models", "webmail.migrations"),
     (
-        *("webmail.compose", "webmail.sync", "webmail.operations", "webmail.outbox", "webmail.search", "webmail.events"),
+        *(
+            "webmail.compose",
+            "webmail.sync",
+            "webmail.operations",
+            "webmail.outbox",
+            "webmail.search",
+            "webmail.events",
+        ),
         *("webmail.bodies", "webmail.connections", "webmail.leases", "webmail.watching"),
     ),
     (
@@ -41,7 +48,7 @@ HOMES = {
     "tinycss2": ("webmail.html",),
     "redis": ("webmail.events", "webmail.tasks"),
     "celery": ("webmail.celery", "webmail.tasks"),
-    "kombu": ("webmail.tasks",),
+    "kombu": ("webmail.celery", "webmail.tasks"),
     "cryptography": ("accounts.secrets", "webmail.settings"),
     "dns": ("accounts.discovery",),
     "aiosmtpd": ("webmail.demo",),
@@ -160,7 +167,9 @@ def test_every_environment_variable_is_in_the_readme() -> None:
     names: set[str] = set()
     for module in SOURCES:
         if not within(module, ("webmail.demo",)):
-            names |= set(re.findall(r"[\"'](WEBMAIL_[A-Z_]+|DATABASE_URL|REDIS_URL|TZ)[\"']", SOURCES[module].read_text()))
+            names |= set(
+                re.findall(r"[\"'](WEBMAIL_[A-Z_]+|DATABASE_URL|REDIS_URL|TZ)[\"']", SOURCES[module].read_text())
+            )
     assert {"WEBMAIL_DATA", "WEBMAIL_SERVERS", "REDIS_URL"} <= names
     assert {name for name in names if not re.search(rf"\b{name}\b", readme)} == set()
 

@@ -23,7 +23,7 @@ from django.utils.translation import gettext as _
 from accounts.models import Account, User
 from accounts.troubles import explain
 from webmail import compose, connections, events, operations, sync
-from webmail.leases import is_abandoned, new_claim
+from webmail.leases import Lost, is_abandoned, new_claim
 from webmail.models import Draft, FilingState, Message, Submission, SubmissionQuerySet, SubmissionState, forget_file
 from webmail.protocols.base import Capability, Condition, Envelope, MailStore
 from webmail.protocols.errors import DeliveryUncertain, MailError, RecipientsRefused, Refused, TooLarge, Unavailable
@@ -203,13 +203,10 @@ def _send(submission: Submission, mine: SubmissionQuerySet) -> None:
                 raise TooLarge(
                     _("%(host)s takes at most %(limit)d octets.") % {"host": host, "limit": transport.max_size}
                 )
-            begun = mine.filter(state=SubmissionState.CLAIMED).update(
-                state=SubmissionState.SENDING, claimed_until=timezone.now() + SENDING
-            )
-            if not begun:
-                return  # taken from us while we connected
             envelope = Envelope(submission.sender, tuple(submission.recipients), submission.message_id)
-            submitted = transport.submit(envelope, message)
+            submitted = transport.submit(envelope, message, lambda: _begin(mine))
+    except Lost:
+        return  # taken from us while we connected; nothing was handed over
     except MailError as error:
         _not_sent(submission, mine, error, host)
         return
@@ -228,6 +225,13 @@ def _send(submission: Submission, mine: SubmissionQuerySet) -> None:
         detail=submitted.reply[:500], claimed_by="", claimed_until=None,
     )  # fmt: skip
     _mark_source(submission)
+
+
+def _begin(mine: SubmissionQuerySet) -> None:
+    """Committed before the first octet of the message leaves; from here on a crash leaves it uncertain. Raises Lost."""
+    waiting = mine.filter(state=SubmissionState.CLAIMED)
+    if not waiting.update(state=SubmissionState.SENDING, claimed_until=timezone.now() + SENDING):
+        raise Lost
 
 
 def _not_sent(submission: Submission, mine: SubmissionQuerySet, error: MailError, host: str) -> None:

@@ -19,6 +19,15 @@ function refresh() {
 let folded = new Set();
 function keepMenus() { folded = new Set([...document.querySelectorAll(".acct:not([open]) .dim")].map((e) => e.textContent)); }
 
+/* What the person does comes first: an answer to a question of ours that crosses it is thrown away and asked for again. */
+let acting = 0;
+const background = (event) => event.detail.requestConfig?.headers["X-Background"];
+document.addEventListener("htmx:beforeRequest", (event) => { if (!background(event)) acting += 1; });
+document.addEventListener("htmx:afterRequest", (event) => { if (!background(event)) acting = Math.max(0, acting - 1); });
+document.addEventListener("htmx:beforeSwap", (event) => {
+  if (background(event) && (acting || !event.detail.xhr.responseURL.endsWith(location.pathname + location.search))) { event.detail.shouldSwap = false; refresh(); }
+});
+
 const scrolls = ["list-scroll", "side-scroll", "read-scroll"];
 let kept = null;
 document.addEventListener("htmx:beforeSwap", (event) => {

@@ -15,7 +15,15 @@ from tests.second_client import SecondClient, second_client
 from tests.servers import PASSWORD, Dovecot, SMTPServer, free_port
 
 CHROMIUM = "/usr/bin/chromium"
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync", "--disable-background-networking", "--disable-component-update", "--disable-quic"]
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-sync",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-quic",
+]
 PATIENCE = 15_000  # milliseconds until an expectation has failed; most are met at once
 expect.set_options(timeout=PATIENCE)
 

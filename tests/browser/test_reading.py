@@ -31,7 +31,9 @@ def test_plain_html_and_multipart_mail_open_and_nothing_remote_is_asked(
     elsewhere.append(letter("A plain one", "First line\n\n> a quotation <b>not bold</b>\n"))
     elsewhere.append(letter("A newsletter", "As text", html=NEWSLETTER))
     octets = os.urandom(300_000)
-    elsewhere.append(letter("With a file", "See the file.", files={"Årsrapport 2026.bin": ("application/x-thing", octets)}))
+    elsewhere.append(
+        letter("With a file", "See the file.", files={"Årsrapport 2026.bin": ("application/x-thing", octets)})
+    )
     visit.enter(address)
     page = visit.page
 

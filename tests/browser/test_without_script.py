@@ -24,7 +24,9 @@ def test_reading_acting_and_writing_work_without_javascript(
     friend = new_address("imap.test")
     octets = os.urandom(50_000)
     (tmp_path / "tall.bin").write_bytes(octets)
-    elsewhere.append(letter("With a file", "See it.", files={"tall.bin": ("application/x-tall", octets)}, minutes_ago=3))
+    elsewhere.append(
+        letter("With a file", "See it.", files={"tall.bin": ("application/x-tall", octets)}, minutes_ago=3)
+    )
     elsewhere.append(letter("A newsletter", "text", html="<p>Rich <i>text</i></p>", minutes_ago=2))
     elsewhere.append(letter("On top", minutes_ago=1))
     visit = visit_with(java_script_enabled=False, viewport={"width": 1280, "height": 800})

@@ -104,6 +104,7 @@ def test_alice_gets_at_it(name: str, alice: Person, belongings: dict[str, list[A
     if response.status_code == 405:
         response = alice.post(url)
     assert response.status_code in (200, 302, 303, 422)
+    content(response)
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name not in PUBLIC])
@@ -113,7 +114,9 @@ def test_who_has_not_signed_in_is_asked_to(
     url = url_of(name, belongings)
     before = snapshot()
     for response in (charlie.get(url), charlie.post(url)):
-        assert response.status_code in (302, 405)
+        # A form that somebody wrote in while signed in answers with what they wrote.
+        kept = name in ("compose", "draft") and response.request["REQUEST_METHOD"] == "POST"
+        assert response.status_code in ((401, 403) if kept else (302, 405))
         if response.status_code == 302:
             assert response["Location"].startswith("/sign-in/?next=")
         assert SECRET.encode() not in content(response)
@@ -132,9 +135,7 @@ def test_looking_changes_nothing(name: str, alice: Person, belongings: dict[str,
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name not in ("events", "health")])
-def test_a_form_without_its_token_changes_nothing(
-    name: str, alice: Person, belongings: dict[str, list[Any]]
-) -> None:
+def test_a_form_without_its_token_changes_nothing(name: str, alice: Person, belongings: dict[str, list[Any]]) -> None:
     url = url_of(name, belongings)
     strict = Client(enforce_csrf_checks=True)
     strict.force_login(alice.user)
@@ -236,5 +237,3 @@ def test_where_a_form_leads_is_always_one_of_our_pages(alice: Person) -> None:
         data = {"to": "a@example.org", "do": "send", "next": target}
         assert "evil" not in alice.post("/compose/", data)["Location"]
     assert "evil" not in alice.client.get("/sign-in/?next=https://evil.invalid/")["Location"]
-
-

@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from django.core.files.base import ContentFile
+from django.test import Client
 
 from tests.views.conftest import Person
 from webmail.models import Draft, DraftAttachment, Submission
@@ -79,7 +80,9 @@ def test_a_file_is_attached_and_taken_off_again(alice: Person) -> None:
         assert file.read() == b"octets"
     name = attachment.file.name
     draft.refresh_from_db()
-    alice.post(f"/drafts/{draft.pk}/", {"do": f"detach-{attachment.pk}", "revision": draft.revision, "text": "See this"})
+    alice.post(
+        f"/drafts/{draft.pk}/", {"do": f"detach-{attachment.pk}", "revision": draft.revision, "text": "See this"}
+    )
     assert not DraftAttachment.objects.exists()
     assert not attachment.file.storage.exists(name)
 
@@ -111,3 +114,24 @@ def test_a_link_to_write_to_somebody_fills_the_form(alice: Person) -> None:
     assert 'value="ola@example.org"' in page
     assert 'value="Hi"' in page
     assert not Draft.objects.exists()
+
+
+def test_what_was_written_while_the_sign_in_ran_out_is_shown_not_lost(alice: Person) -> None:
+    draft = begin(alice, text="Begun")
+    alice.client.logout()
+    for path in ("/compose/", f"/drafts/{draft.pk}/"):
+        response = alice.post(path, {"to": "ola@example.org", "text": "An hour's <work>", "do": "send"})
+        assert response.status_code in (401, 403)
+        page = response.content.decode()
+        assert "An hour&#x27;s &lt;work&gt;" in page
+        assert "/sign-in/" in page
+    assert Draft.objects.get().text == "Begun"
+    assert not Submission.objects.exists()
+
+
+def test_a_form_that_is_too_old_gives_back_what_was_written(alice: Person) -> None:
+    strict = Client(enforce_csrf_checks=True)
+    strict.force_login(alice.user)
+    response = strict.post("/compose/", {"to": "ola@example.org", "text": "An hour's work", "do": "send"})
+    assert response.status_code == 403
+    assert "An hour&#x27;s work" in response.content.decode()

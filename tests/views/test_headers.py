@@ -41,7 +41,9 @@ def parts(person: Person) -> dict[str, str]:
     return {p.name: f"/messages/{message.pk}/parts/{p.part_id}/" for p in message.body_part.walk() if p.name}
 
 
-@pytest.mark.parametrize("path", ["/", "/compose/", "/settings/", "/folders/", "/sign-in/", "/search/?q=x", "/nowhere/"])
+@pytest.mark.parametrize(
+    "path", ["/", "/compose/", "/settings/", "/folders/", "/sign-in/", "/search/?q=x", "/nowhere/"]
+)
 def test_a_page_runs_our_scripts_only_and_is_framed_by_us_only(alice: Person, path: str) -> None:
     if path == "/sign-in/":
         alice.client.logout()
@@ -98,7 +100,9 @@ def test_a_true_picture_may_show_in_the_page_and_only_when_asked(loaded: Person)
     assert "Content-Disposition" not in shown
     assert "sandbox" in directives(shown)
     assert b"".join(shown.streaming_content) == PIXEL
-    assert loaded.get(parts(loaded)["true.png"])["Content-Disposition"].startswith("attachment;")
+    saved = loaded.get(parts(loaded)["true.png"])
+    assert saved["Content-Disposition"].startswith("attachment;")
+    assert b"".join(saved.streaming_content) == PIXEL
 
 
 def test_the_whole_message_is_a_download(loaded: Person) -> None:
@@ -120,6 +124,7 @@ def test_a_file_name_cannot_break_out_of_its_header(alice: Person, name: str, di
     alice.receive(letter("Named", files={name: ("text/plain", b"x")}))
     message = alice.message("Named")
     response = alice.get(f"/messages/{message.pk}/parts/2/")
+    assert b"".join(response.streaming_content) == b"x"
     value = response["Content-Disposition"]
     assert value.startswith(disposition)
     assert value.count('"') == 2

@@ -11,7 +11,7 @@ one of ROLES; a *part* is a section number of RFC 9051 §6.4.5 (``"1.2"``), and 
 from __future__ import annotations
 
 import enum
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from types import TracebackType
@@ -263,8 +263,11 @@ class Transport(Protocol):
 
     max_size: int | None  # octets, from SIZE (RFC 1870)
 
-    def submit(self, envelope: Envelope, raw: BinaryIO) -> Submitted:
-        """Streams ``raw`` (CRLF lines). Raises RecipientsRefused if nobody was accepted, TooLarge, Unavailable (4yz),
+    def submit(self, envelope: Envelope, raw: BinaryIO, before_data: Callable[[], None] | None = None) -> Submitted:
+        """Calls ``before_data`` when recipients were accepted and before any of the message leaves; what it raises ends
+        the attempt with nothing handed over.
+
+        Streams ``raw`` (CRLF lines). Raises RecipientsRefused if nobody was accepted, TooLarge, Unavailable (4yz),
         Refused (5yz), and DeliveryUncertain once the final dot may have been read but no reply came."""
 
     def close(self) -> None: ...

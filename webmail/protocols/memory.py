@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import threading
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.message import Message
@@ -380,7 +380,7 @@ class MemoryTransport:
         self._server = server
         self.max_size = server.max_size
 
-    def submit(self, envelope: Envelope, raw: BinaryIO) -> Submitted:
+    def submit(self, envelope: Envelope, raw: BinaryIO, before_data: Callable[[], None] | None = None) -> Submitted:
         raw.seek(0)
         octets = raw.read()
         with self._server.lock:
@@ -392,6 +392,8 @@ class MemoryTransport:
             refused = {a: self._server.refused[a] for a in envelope.recipients if a in self._server.refused}
             if len(refused) == len(envelope.recipients):
                 raise RecipientsRefused(refused)
+            if before_data:
+                before_data()
             self._server.sent.append((envelope, octets))
             for recipient in envelope.recipients:
                 if recipient not in refused and recipient in self._server._users:

@@ -11,7 +11,7 @@ import os
 import re
 import smtplib
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any, BinaryIO, Self
 
@@ -148,7 +148,7 @@ class SMTPTransport:
 
     # --- submitting ---
 
-    def submit(self, envelope: Envelope, raw: BinaryIO) -> Submitted:
+    def submit(self, envelope: Envelope, raw: BinaryIO, before_data: Callable[[], None] | None = None) -> Submitted:
         sender, recipients = self._addresses(envelope)
         size, eight_bit = _measure(raw)
         if self.max_size and size > self.max_size:
@@ -159,6 +159,8 @@ class SMTPTransport:
         try:
             with smtp_errors():
                 refused = self._envelope(self._mail_from(sender, size, eight_bit, unicode_needed), recipients)
+                if before_data:
+                    before_data()
                 self._begin_data()
                 self._send_body(raw)
             reply = self._finish_data()
