@@ -62,7 +62,8 @@ class User(AbstractBaseUser, PermissionsMixin):
     is_staff = models.BooleanField(default=False)
     date_joined = models.DateTimeField(default=timezone.now)
 
-    language = models.CharField(max_length=10, blank=True)
+    language = models.CharField(max_length=10, blank=True)  # chosen; "" for the browser's
+    browser_language = models.CharField(max_length=10, blank=True)  # at the last sign-in
     theme = models.CharField(max_length=10, default="system")
     time_zone = models.CharField(max_length=64, blank=True)
     undo_send = models.PositiveSmallIntegerField(default=10)  # seconds

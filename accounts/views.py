@@ -14,6 +14,7 @@ from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
@@ -102,6 +103,7 @@ def sign_in(request: HttpRequest) -> HttpResponse:
     if form.errors:
         return render(request, "accounts/sign_in.html", context | {"ask": True}, status=422)
     throttle.forget(address, network)
+    User.objects.filter(pk=user.pk).update(browser_language=get_language() or "")
     login(request, user, backend="django.contrib.auth.backends.ModelBackend")
     if not request.POST.get("keep"):
         request.session.set_expiry(0)

@@ -34,7 +34,7 @@ class SecondClient:
         if status != "OK" or count == [b"0"]:
             return []
         _status, data = self._imap.fetch("1:*", "(BODY.PEEK[])")
-        return [_PARSER.parsebytes(item[1]) for item in data if isinstance(item, tuple)]  # type: ignore[misc]
+        return [_PARSER.parsebytes(item[1]) for item in data if isinstance(item, tuple)]
 
     def subjects(self, folder: str = "INBOX") -> list[str]:
         return [str(message["Subject"]) for message in self.messages(folder)]
@@ -71,7 +71,7 @@ class SecondClient:
 
     def append_many(self, letters: Iterable[bytes]) -> None:
         """Thousands at once, in one command (RFC 3502)."""
-        tag = self._imap._new_tag()  # type: ignore[attr-defined]
+        tag = self._imap._new_tag()
         command = bytearray(tag + b" APPEND INBOX")
         for raw in letters:
             octets = raw.replace(b"\r\n", b"\n").replace(b"\n", b"\r\n")

@@ -112,7 +112,7 @@ def test_a_worker_killed_before_it_handed_the_message_over_sends_it_once_in_the_
     subject = f"Killed at the {moment}"
     visitor.sign_in(address)
     _kill_while(world, moment, lambda: visitor.send(address, subject))
-    eventually(lambda: _state(world.app, subject) == "gone", f"{subject} to be sent and filed")
+    eventually(lambda: _state(world.app, subject) == "gone", f"{subject} to be sent and filed", 60)
     assert [message.recipients for message in world.smtp.received] == [[address]]
     with second_client(world.dovecot, address) as client:
         client.await_subjects({subject})

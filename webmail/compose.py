@@ -16,6 +16,7 @@ from django.db.models import F
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 
 from accounts.models import Account, Identity, User
 from webmail import bodies, mime, threads
@@ -145,7 +146,7 @@ def _references(message: Message) -> list[str]:
 
 
 def _when(message: Message) -> str:
-    return date_format(timezone.localtime(message.sent_at or message.received_at), "j F Y H:i")
+    return date_format(timezone.localtime(message.sent_at or message.received_at), pgettext("date", "j F Y H:i"))
 
 
 def _attribution(message: Message) -> str:
@@ -348,7 +349,9 @@ def write(draft: Draft, out: BinaryIO) -> int:
     try:
         return mime.write_message(outgoing, out, include_bcc=True)
     except ValueError as error:
-        raise Unsendable({"subject": str(error)}) from error
+        raise Unsendable(
+            {"subject": _("This message cannot be written: check the subject and the addresses.")}
+        ) from error
 
 
 def _as_mime(attachment: DraftAttachment) -> mime.Attachment:

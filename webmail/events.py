@@ -52,6 +52,16 @@ def publish(user_id: int, kind: str, **data: Any) -> None:
         log.warning("event %s not published: %s", kind, error)
 
 
+def last_id(user_id: int) -> str:
+    """The newest event's id. A page says from where on it listens, so that nothing falls between its making and its
+    listening; "" without Redis."""
+    try:
+        newest: Any = _client().xrevrange(_stream(user_id), count=1)
+    except redis.RedisError:
+        return ""
+    return newest[0][0].decode() if newest else "0-0"
+
+
 def ping() -> bool:
     """True if Redis answers."""
     try:

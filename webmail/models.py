@@ -21,6 +21,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Greatest
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
 from accounts.models import Account, Identity
 from webmail.mime import Address, BodyPart
@@ -37,7 +38,7 @@ ROLE_NAMES = {
     "inbox": _("Inbox"),
     "drafts": _("Drafts"),
     "sent": _("Sent"),
-    "archive": _("Archive"),
+    "archive": pgettext_lazy("folder", "Archive"),
     "junk": _("Junk"),
     "trash": _("Trash"),
 }

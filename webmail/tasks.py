@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+from contextlib import AbstractContextManager
 from typing import Any
 
 from celery import shared_task
 from celery.exceptions import CeleryError
-from django.utils import timezone
+from django.conf import settings
+from django.utils import timezone, translation
 from kombu.exceptions import KombuError
 from redis.exceptions import RedisError
 
@@ -21,13 +23,19 @@ log = logging.getLogger(__name__)
 RETRY_SECONDS = 1.0
 
 
+def _language_of(account: Account) -> AbstractContextManager[None]:
+    """What is written down for the person to read is in their language."""
+    return translation.override(account.user.language or account.user.browser_language or settings.LANGUAGE_CODE)
+
+
 @shared_task(name="webmail.sync", ignore_result=True)
 def sync_account(account_id: int) -> None:
-    account = Account.objects.filter(pk=account_id).first()
+    account = Account.objects.select_related("user").filter(pk=account_id).first()
     if account is None:
         return
     try:
-        sync.sync_account(account)
+        with _language_of(account):
+            sync.sync_account(account)
     except (MailError, Lost) as error:
         log.info("sync of account %s: %s: %s", account_id, type(error).__name__, str(error)[:200])
     except Exception:
@@ -38,11 +46,12 @@ def sync_account(account_id: int) -> None:
 
 @shared_task(name="webmail.replay", ignore_result=True)
 def replay(account_id: int) -> None:
-    account = Account.objects.filter(pk=account_id).first()
+    account = Account.objects.select_related("user").filter(pk=account_id).first()
     if account is None:
         return
     try:
-        sync.replay_account(account)
+        with _language_of(account):
+            sync.replay_account(account)
     except (MailError, Lost) as error:
         log.info("replay of account %s: %s: %s", account_id, type(error).__name__, str(error)[:200])
         return
@@ -65,7 +74,10 @@ def _again_if_due(account: Account) -> None:
 
 @shared_task(name="webmail.send", ignore_result=True)
 def send(submission_id: int) -> None:
-    outbox.process(submission_id)
+    account = Account.objects.select_related("user").filter(submissions=submission_id).first()
+    if account:
+        with _language_of(account):
+            outbox.process(submission_id)
 
 
 @shared_task(name="webmail.sweep", ignore_result=True)

@@ -67,6 +67,7 @@ def test_reading_acting_and_writing_work_on_a_phone(
     page.locator("textarea#text").fill("Ten minutes late.")
     fits(page)
     page.get_by_role("button", name="Send", exact=True).tap()
+    expect(page.locator("#toast")).to_contain_text("Sending to")
     with second_client(world.dovecot, friend) as theirs:
         theirs.await_message("From the bus")
     for path in ("/folders/", "/outbox/", "/search/?q=wide", "/settings/", "/operations/"):

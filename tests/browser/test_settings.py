@@ -21,7 +21,7 @@ def test_language_and_theme_are_chosen(visit: Visit, address: str) -> None:
     expect(page.locator("html")).to_have_attribute("lang", "nb")
     expect(page.locator("html")).to_have_attribute("data-theme", "dark")
     page.goto(f"{visit.url}/")
-    expect(page.get_by_role("heading", name="Innboks")).to_be_visible()
+    expect(page.get_by_role("heading", name="Innboks", exact=True)).to_be_visible()
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") != light
     page.get_by_role("button", name="Logg ut").click()
     expect(page.get_by_label("Password")).to_be_visible()

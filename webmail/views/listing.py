@@ -17,8 +17,9 @@ from django.http import Http404
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import date_format
+from django.utils.text import capfirst
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import ngettext, pgettext
 
 from accounts.models import Account, User
 from webmail.models import Mailbox, Message
@@ -251,7 +252,7 @@ def time_text(when: datetime, today: date) -> str:
         return date_format(when, "H:i")
     if 0 < age < 7:
         return date_format(when, "D H:i")
-    return date_format(when, "j M") if when.year == today.year else date_format(when, "j M Y")
+    return date_format(when, pgettext("date", "j M") if when.year == today.year else pgettext("date", "j M Y"))
 
 
 def _heading(day: date, today: date) -> tuple[str, str]:
@@ -259,17 +260,17 @@ def _heading(day: date, today: date) -> tuple[str, str]:
     if age < 0:
         return _("Later"), ""
     if age == 0:
-        return _("Today"), date_format(day, "j F")
+        return _("Today"), date_format(day, pgettext("date", "j F"))
     if age == 1:
-        return _("Yesterday"), date_format(day, "j F")
+        return _("Yesterday"), date_format(day, pgettext("date", "j F"))
     monday = today - timedelta(days=today.weekday())
     if day >= monday:
         return _("This week"), ""
     if day >= monday - timedelta(days=7):
-        return _(
-            "Last week"
-        ), f"{date_format(monday - timedelta(days=7), 'j')}–{date_format(monday - timedelta(days=1), 'j F')}"
-    return date_format(day, "F Y") if day.year != today.year else date_format(day, "F"), ""
+        first = date_format(monday - timedelta(days=7), pgettext("date", "j"))
+        last = date_format(monday - timedelta(days=1), pgettext("date", "j F"))
+        return _("Last week"), f"{first}–{last}"
+    return capfirst(date_format(day, "F Y" if day.year != today.year else "F")), ""
 
 
 def summary(scope: Scope) -> str:

@@ -16,6 +16,7 @@ from django.urls import reverse
 from django.utils import timezone, translation
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts.models import Identity
@@ -133,7 +134,7 @@ def present(request: Request, row: Message, mine: set[str], open_: bool) -> dict
         "to": _to_line(row, mine),
         "time": listing.time_text(timezone.localtime(row.received_at), timezone.localdate()),
         "stamp": row.received_at.isoformat(timespec="minutes"),
-        "sent": date_format(timezone.localtime(row.sent_at or row.received_at), "j F Y H:i"),
+        "sent": date_format(timezone.localtime(row.sent_at or row.received_at), pgettext("date", "j F Y H:i")),
         "people": [(title, row.people(field)) for field, title in _people_fields() if row.addresses.get(field)],
     }
     if open_:

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from accounts.models import Account
 from accounts.requests import Request
-from webmail import outbox
+from webmail import events, outbox
 from webmail.models import ROLE_ORDER, Draft, Mailbox, Operation
 from webmail.models import OperationState as State
 
@@ -39,6 +39,7 @@ class AccountEntry:
 def context(request: Request, current: str = "") -> dict[str, Any]:
     """``current`` is a scope's key or the name of a page."""
     user = request.user
+    heard = events.last_id(user.pk)  # before anything is read: what changes from here on is announced
     accounts = list(Account.objects.for_user(user))
     boxes: dict[int, list[Mailbox]] = {account.pk: [] for account in accounts}
     for mailbox in Mailbox.objects.for_user(user).defer("state"):
@@ -49,6 +50,7 @@ def context(request: Request, current: str = "") -> dict[str, Any]:
     return {
         "nav": {
             "current": current,
+            "heard": heard,
             "inbox_unread": sum(m.unread for m in every if m.role == "inbox"),
             "drafts": Draft.objects.for_user(user).being_written().count(),
             "sent_url": next((reverse("folder", args=[m.pk]) for m in every if m.role == "sent"), ""),

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import logging
+
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
 
 from accounts.troubles import Trouble
+
+log = logging.getLogger(__name__)
 
 
 def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
@@ -22,9 +26,6 @@ def server_error(request: HttpRequest) -> HttpResponse:
     return render(request, "webmail/trouble.html", {"trouble": trouble, "bare": True}, status=500)
 
 
-TYPED = ("to", "cc", "bcc", "subject", "text")
-
-
 def expired(request: HttpRequest) -> HttpResponse:
     """The sign-in ran out while somebody wrote: the text is given back with a way to sign in."""
     trouble = Trouble(
@@ -36,7 +37,8 @@ def expired(request: HttpRequest) -> HttpResponse:
 
 
 def _typed(request: HttpRequest) -> dict[str, str]:
-    return {name: request.POST[name] for name in TYPED if request.POST.get(name)}
+    titles = {"to": _("To"), "cc": _("Cc"), "bcc": _("Bcc"), "subject": _("Subject"), "text": _("Message")}
+    return {titles[name]: request.POST[name] for name in titles if request.POST.get(name)}
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
