@@ -20,12 +20,13 @@ let folded = new Set();
 function keepMenus() { folded = new Set([...document.querySelectorAll(".acct:not([open]) .dim")].map((e) => e.textContent)); }
 
 /* What the person does comes first: an answer to a question of ours that crosses it is thrown away and asked for again. */
-let acting = 0;
+let actingUntil = 0; /* a time, not a count: the end of a request whose form has left the page is not announced */
+const ACTING_MS = 3000;
 const background = (event) => event.detail.requestConfig?.headers["X-Background"];
-document.addEventListener("htmx:beforeRequest", (event) => { if (!background(event)) acting += 1; });
-document.addEventListener("htmx:afterRequest", (event) => { if (!background(event)) acting = Math.max(0, acting - 1); });
+document.addEventListener("htmx:beforeRequest", (event) => { if (!background(event)) actingUntil = performance.now() + ACTING_MS; });
+document.addEventListener("htmx:afterRequest", (event) => { if (!background(event)) actingUntil = 0; });
 document.addEventListener("htmx:beforeSwap", (event) => {
-  if (background(event) && (acting || !event.detail.xhr.responseURL.endsWith(location.pathname + location.search))) { event.detail.shouldSwap = false; refresh(); }
+  if (background(event) && (performance.now() < actingUntil || !event.detail.xhr.responseURL.endsWith(location.pathname + location.search))) { event.detail.shouldSwap = false; refresh(); }
 });
 
 const scrolls = ["list-scroll", "side-scroll", "read-scroll"];
