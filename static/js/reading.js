@@ -29,5 +29,13 @@ document.addEventListener("htmx:beforeSwap", (event) => {
   if (event.detail.requestConfig.headers["X-Background"]) return;
   if (event.detail.xhr.status >= 400 && event.detail.xhr.getResponseHeader("Content-Type")?.startsWith("text/html")) location.assign(event.detail.pathInfo.finalRequestPath ?? location.href);
 });
+/* The form that asked may have left the page before the answer came; what the answer says beside it is shown all the same. */
+document.addEventListener("htmx:oobErrorNoTarget", (event) => {
+  const part = event.detail.content;
+  const place = part?.id && document.getElementById(part.id);
+  if (!place) return;
+  place.replaceWith(part);
+  htmx.process(part);
+});
 if (document.querySelector("#read [data-unread]")) markRead();
 addEventListener("popstate", () => location.reload());
