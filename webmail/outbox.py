@@ -16,7 +16,6 @@ from typing import IO, Any, BinaryIO, cast
 
 from django.core.files import File
 from django.db import IntegrityError, transaction
-from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -377,9 +376,5 @@ def sent_before(user: User, message_id: str) -> bool:
 
 def attention(user: User) -> tuple[int, int]:
     """How many are in the outbox, and how many of those need the person."""
-    open_ = Submission.objects.for_user(user).in_outbox()
-    needy = open_.filter(
-        Q(state__in=[SubmissionState.REFUSED, SubmissionState.UNCERTAIN])
-        | (Q(state=SubmissionState.SENT) & ~Q(refused={}) & Q(dismissed=False))
-    )
-    return open_.count(), needy.count()
+    open_ = list(Submission.objects.for_user(user).in_outbox().only("state", "refused", "dismissed"))
+    return len(open_), sum(submission.needs_person for submission in open_)

@@ -21,7 +21,7 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext, pgettext
 
-from accounts.models import Account, User
+from accounts.models import User
 from webmail.models import Mailbox, Message
 
 ROW_FIELDS = (
@@ -93,10 +93,8 @@ class Scope:
         """One query per mailbox, each answered by one index from its top; they are merged, never sorted as a whole."""
         narrow = FILTERS.get(self.filter, {})
         if self.everywhere is not None:
-            hidden = list(
-                Mailbox.objects.filter(account__user=self.user, role__in=("junk", "trash")).values_list("pk", flat=True)
-            )
-            accounts = Account.objects.for_user(self.user).values_list("pk", flat=True)
+            hidden = [m.pk for m in _every_mailbox(self.user) if m.hidden or m.role in ("junk", "trash")]
+            accounts = [account.pk for account in self.user.account_list]
             return [
                 Message.objects.filter(account_id=pk, mailbox__isnull=False, **self.everywhere, **narrow).exclude(
                     mailbox_id__in=hidden
@@ -150,13 +148,28 @@ def number(text: str) -> int:
     return int(text) if re.fullmatch(r"\d{1,18}", text, re.ASCII) else 0
 
 
+def _every_mailbox(user: User) -> list[Mailbox]:
+    found: list[Mailbox] | None = user.__dict__.get("_mailboxes")
+    if found is None:
+        accounts = {account.pk: account for account in user.account_list}
+        found = list(Mailbox.objects.filter(account__in=list(accounts)).defer("state"))
+        for mailbox in found:
+            mailbox.account = accounts[mailbox.account_id]
+        found.sort(key=lambda mailbox: mailbox.account.position)
+        user.__dict__["_mailboxes"] = found
+    return found
+
+
+def mailboxes_of(user: User) -> list[Mailbox]:
+    """All their folders in the order of their accounts, read once a request."""
+    return [mailbox for mailbox in _every_mailbox(user) if not mailbox.hidden]
+
+
 def scope_of(user: User, key: str, filter: str = "") -> Scope:
     """Raises Http404 for a key that names nothing of this person's."""
     filter = filter if filter in FILTERS else ""
     if key == "inbox":
-        boxes = list(
-            Mailbox.objects.for_user(user).filter(role="inbox").select_related("account").order_by("account__position")
-        )
+        boxes = [mailbox for mailbox in mailboxes_of(user) if mailbox.role == "inbox"]
         return Scope(user, key, _("Inbox"), reverse("inbox"), boxes, filter=filter)
     if key == "unread":
         return Scope(user, key, _("Unread"), reverse("unread"), everywhere={"seen": False}, filter=filter)
@@ -164,9 +177,8 @@ def scope_of(user: User, key: str, filter: str = "") -> Scope:
         return Scope(user, key, _("Starred"), reverse("starred"), everywhere={"flagged": True}, filter=filter)
     name, _dash, pk = key.partition("-")
     if name == "folder":
-        mailbox = (
-            Mailbox.objects.for_user(user).filter(pk=number(pk), selectable=True).select_related("account").first()
-        )
+        wanted = number(pk)
+        mailbox = next((m for m in mailboxes_of(user) if m.pk == wanted and m.selectable), None)
         if mailbox:
             return Scope(user, key, mailbox.title, reverse("folder", args=[mailbox.pk]), [mailbox], filter=filter)
     raise Http404
@@ -214,8 +226,8 @@ class Day:
 def days(scope: Scope, messages: list[Message], current: int | None = None) -> list[Day]:
     """Rows under a heading per day, then per week and month, as the eye looks for them."""
     today = timezone.localdate()
-    colours = {a.pk: a.colour for a in Account.objects.for_user(scope.user)}
-    mine = {a.lower() for a in Account.objects.for_user(scope.user).values_list("address", flat=True)}
+    colours = {account.pk: account.colour for account in scope.user.account_list}
+    mine = {account.address.lower() for account in scope.user.account_list}
     outgoing = scope.mailbox is not None and scope.mailbox.role in ("sent", "drafts")
     base = reverse("message", args=[0])
     suffix = "?" + urlencode({"in": scope.key}) if not scope.mailbox else ""

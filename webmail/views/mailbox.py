@@ -43,7 +43,7 @@ def folder(request: Request, pk: int) -> HttpResponse:
 
 
 def _list(request: Request, key: str) -> HttpResponse:
-    if key == "inbox" and not Account.objects.for_user(request.user).exists():
+    if key == "inbox" and not request.user.account_list:
         return redirect("accounts:account-creation")
     scope = listing.scope_of(request.user, key, request.GET.get("f", ""))
     context = list_context(request, scope, listing.Cursor.parse(request.GET.get("after", "")))
@@ -85,10 +85,9 @@ def _filters(scope: listing.Scope) -> list[tuple[str, str]]:
 
 def targets(request: Request, scope: listing.Scope) -> list[tuple[Account, list[Mailbox]]]:
     """Where a selection can be moved to, by account."""
-    accounts = Account.objects.for_user(request.user)
-    if scope.mailboxes:
-        accounts = accounts.filter(pk__in={m.account_id for m in scope.mailboxes})
-    boxes = Mailbox.objects.for_user(request.user).filter(selectable=True).defer("state")
+    concerned = {mailbox.account_id for mailbox in scope.mailboxes}
+    accounts = [account for account in request.user.account_list if not concerned or account.pk in concerned]
+    boxes = [mailbox for mailbox in listing.mailboxes_of(request.user) if mailbox.selectable]
     by_account: dict[int, list[Mailbox]] = {}
     for mailbox in sorted(boxes, key=navigation._order):
         by_account.setdefault(mailbox.account_id, []).append(mailbox)

@@ -25,7 +25,7 @@ from accounts.troubles import explain
 from webmail import bodies, html, mime
 from webmail.models import Message, MessageBody, RemotePermission
 from webmail.protocols.errors import MailError, NotFound
-from webmail.views import listing
+from webmail.views import listing, navigation
 from webmail.views.mailbox import list_context
 from webmail.views.redirection import back
 
@@ -75,6 +75,7 @@ def show(request: Request, pk: int) -> HttpResponse:
 
 def read_context(request: Request, message: Message, scope: listing.Scope) -> dict[str, Any]:
     newer, older = scope.neighbours(message)
+    boxes = sorted(listing.mailboxes_of(request.user), key=navigation._order)
     suffix = f"?in={scope.key}" if not scope.mailbox else ""
     return {
         "message": message,
@@ -87,12 +88,7 @@ def read_context(request: Request, message: Message, scope: listing.Scope) -> di
         "here": request.get_full_path(),
         "list_url": scope.href(),
         "in_trash": message.mailbox is not None and message.mailbox.role in ("trash", "junk"),
-        "targets": [
-            (
-                message.account,
-                list(message.account.mailboxes.filter(hidden=False, selectable=True).defer("state").order_by("name")),
-            )
-        ],
+        "targets": [(message.account, [m for m in boxes if m.selectable and m.account_id == message.account_id])],
     }
 
 

@@ -13,6 +13,7 @@ from accounts.requests import Request
 from webmail import events, outbox
 from webmail.models import ROLE_ORDER, Draft, Mailbox, Operation
 from webmail.models import OperationState as State
+from webmail.views.listing import mailboxes_of
 
 ICONS = {"inbox": "inbox", "drafts": "drafts", "sent": "sent", "archive": "archive", "junk": "junk", "trash": "trash"}
 
@@ -40,9 +41,9 @@ def context(request: Request, current: str = "") -> dict[str, Any]:
     """``current`` is a scope's key or the name of a page."""
     user = request.user
     heard = events.last_id(user.pk)  # before anything is read: what changes from here on is announced
-    accounts = list(Account.objects.for_user(user))
+    accounts = user.account_list
     boxes: dict[int, list[Mailbox]] = {account.pk: [] for account in accounts}
-    for mailbox in Mailbox.objects.for_user(user).defer("state"):
+    for mailbox in mailboxes_of(user):
         boxes[mailbox.account_id].append(mailbox)
     every = [mailbox for some in boxes.values() for mailbox in some]
     waiting, needy = outbox.attention(user)
