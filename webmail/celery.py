@@ -15,10 +15,11 @@ app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks(["webmail"])
 # A worker that is told no queue serves both; with two workers sending never waits for somebody's back-fill.
 app.conf.task_queues = [Queue("celery"), Queue("sync")]
-app.conf.task_routes = {"webmail.sync": {"queue": "sync"}}
+app.conf.task_routes = {"webmail.sync": {"queue": "sync"}, "webmail.pulse": {"queue": "sync"}}
 
 
 @worker_ready.connect
 def sweep_at_once(**_: Any) -> None:
     """What was left waiting goes on as soon as the worker is there, not when beat first thinks of it."""
     app.send_task("webmail.sweep")
+    app.send_task("webmail.pulse")

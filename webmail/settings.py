@@ -204,6 +204,7 @@ CELERY_TASK_PUBLISH_RETRY = False
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_DIR / "beat")
 CELERY_BEAT_SCHEDULE = {
     "sweep": {"task": "webmail.sweep", "schedule": 20.0, "options": {"expires": 15.0}},
+    "pulse": {"task": "webmail.pulse", "schedule": 20.0, "options": {"expires": 15.0}},
     "sync-due": {"task": "webmail.sync_due", "schedule": 30.0, "options": {"expires": 25.0}},
 }
 

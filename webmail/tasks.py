@@ -94,6 +94,12 @@ def sweep() -> None:
         replay.delay(account_id)
 
 
+@shared_task(name="webmail.pulse", ignore_result=True)
+def pulse() -> None:
+    """Goes through the queue of the syncs, so that /healthz knows that somebody serves it."""
+    events.mark_alive("sync", 90)
+
+
 @shared_task(name="webmail.sync_due", ignore_result=True)
 def sync_due() -> None:
     for account_id in sync.due_accounts(limit=200):

@@ -18,10 +18,11 @@ def show(request: HttpRequest) -> JsonResponse:
     """200 if all is well, else 503; which part is not is in the JSON."""
     report: dict[str, object] = {"database": _database(), "redis": events.ping()}
     report["worker"] = bool(report["redis"]) and events.is_alive("worker")
+    report["sync"] = bool(report["redis"]) and events.is_alive("sync")
     report["watch"] = bool(report["redis"]) and events.is_alive("watch")
     age = _queue_age() if report["database"] else None
     report["queue_age"] = age
-    well = all(report[name] for name in ("database", "redis", "worker", "watch")) and (age is None or age < OLD_QUEUE)
+    well = all(report[name] for name in ("database", "redis", "worker", "sync", "watch")) and (age is None or age < OLD_QUEUE)
     return JsonResponse({"status": "ok" if well else "trouble", **report}, status=200 if well else 503)
 
 

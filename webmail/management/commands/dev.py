@@ -91,7 +91,7 @@ class Command(BaseCommand):
                 supervisor.start(programs[name])
         answered = supervisor.wait_until(_Answer(), START_PATIENCE)
         # Only now, so that on a small machine the first page does not wait for what works behind it.
-        for name in ("worker", "watch"):
+        for name in ("worker", "sync", "watch"):
             if not supervisor.interrupted:
                 supervisor.start(programs[name])
         if answered:
