@@ -35,9 +35,12 @@ log = logging.getLogger(__name__)
 _welcome: Callable[[Account, MailStore | None, bool], None] | None = None
 
 
-def on_account(welcome: Callable[[Account, MailStore | None, bool], None]) -> None:
-    global _welcome
-    _welcome = welcome
+_farewell: Callable[[int], None] | None = None
+
+
+def on_account(welcome: Callable[[Account, MailStore | None, bool], None], farewell: Callable[[int], None]) -> None:
+    global _welcome, _farewell
+    _welcome, _farewell = welcome, farewell
 
 
 # What the settings pages show beside their own: the sidebar of webmail, told in the same way.
@@ -293,6 +296,8 @@ def remove_account(request: Request, pk: int) -> HttpResponse:
     if request.method != "POST":
         return render(request, "accounts/remove.html", {**_surroundings(request, f"account-{pk}"), "account": own})
     own.delete()
+    if _farewell:
+        _farewell(pk)
     return redirect("accounts:settings")
 
 

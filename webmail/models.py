@@ -10,6 +10,7 @@ Lists are keyset-paginated over (received_at, id); counts are kept, not counted.
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Iterable
 from typing import Any
@@ -44,6 +45,13 @@ ROLE_NAMES = {
 }
 # Larger than any real mailbox name (RFC 9051 sets no limit; servers stop near 255 octets).
 NAME_LENGTH = 500
+
+
+class PlainEncoder(json.JSONEncoder):
+    """JSON with letters as they are, so that a search in the database finds them."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**{**options, "ensure_ascii": False})
 
 
 class MailboxQuerySet(models.QuerySet["Mailbox"]):
@@ -166,9 +174,8 @@ class Message(models.Model):
     subject = models.TextField(blank=True)
     from_name = models.CharField(max_length=255, blank=True)
     from_email = models.CharField(max_length=320, blank=True)
-    addresses = models.JSONField(
-        default=dict
-    )  # {"to": [[name, email], …], "cc": …, "bcc": …, "reply_to": …, "from": …}
+    # {"to": [[name, email], …], "cc": …, "bcc": …, "reply_to": …, "from": …}
+    addresses = models.JSONField(default=dict, encoder=PlainEncoder)
     fields = models.JSONField(default=dict)  # the few header fields that pages use: list-id, list-unsubscribe …
     sent_at = models.DateTimeField(null=True)
     received_at = models.DateTimeField()
@@ -396,6 +403,7 @@ class Submission(models.Model):
     filing_attempts = models.PositiveSmallIntegerField(default=0)
     created_at = models.DateTimeField(default=timezone.now)
     not_before = models.DateTimeField(default=timezone.now)
+    handed_over = models.BooleanField(default=False)  # to the server, once, however that ended
     claimed_by = models.CharField(max_length=120, blank=True)
     claimed_until = models.DateTimeField(null=True)
     attempts = models.PositiveSmallIntegerField(default=0)

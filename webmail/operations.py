@@ -157,7 +157,8 @@ class ChangeKeywords(Kind):
         for change in op.payload["changes"]:
             add, remove = set(change["add"]), set(change["remove"])
             for some in chunks(change["ids"]):
-                rows = _rows(op, some)
+                own = Message.objects.filter(account_id=op.account_id, pk__in=some)
+                rows = list(own.only("account_id", "mailbox_id", *KEYWORD_FIELDS))  # of many rows only what changes
                 for row in rows:
                     old = row.keywords
                     row.show_keywords((old | add) - remove)

@@ -79,13 +79,16 @@ def _changed(submission: Submission) -> None:
 def cancel(submission: Submission) -> Draft | None:
     """Take it back to be edited; None if it is too late. The only states to come back from are those in which nothing
     was handed over, or the server said no."""
+    if submission.draft is None:
+        return None  # nothing to come back to: it would be lost
     back = (SubmissionState.WAITING, SubmissionState.REFUSED, SubmissionState.UNCERTAIN)
     mine = Submission.objects.filter(pk=submission.pk, state__in=back)
     if not mine.update(state=SubmissionState.CANCELED):
         return None
+    submission.refresh_from_db()
     draft = submission.draft
     _remove(submission)
-    if draft and submission.state != SubmissionState.WAITING:
+    if draft and submission.handed_over:
         # Sent anew after an attempt that may have reached someone: a message of its own, as far as receivers can tell.
         draft.message_id = compose.mime.new_message_id(submission.sender.rpartition("@")[2])
         draft.save(update_fields=["message_id"])
@@ -229,7 +232,7 @@ def _send(submission: Submission, mine: SubmissionQuerySet) -> None:
 def _begin(mine: SubmissionQuerySet) -> None:
     """Committed before the first octet of the message leaves; from here on a crash leaves it uncertain. Raises Lost."""
     waiting = mine.filter(state=SubmissionState.CLAIMED)
-    if not waiting.update(state=SubmissionState.SENDING, claimed_until=timezone.now() + SENDING):
+    if not waiting.update(state=SubmissionState.SENDING, handed_over=True, claimed_until=timezone.now() + SENDING):
         raise Lost
 
 

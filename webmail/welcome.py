@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 
+from django.core.files.storage import default_storage
+
 from accounts.models import Account
 from webmail import connections, operations, sync, tasks
 from webmail.leases import lease
@@ -12,6 +14,24 @@ from webmail.protocols.base import MailStore
 from webmail.protocols.errors import MailError, StateLost
 
 log = logging.getLogger(__name__)
+
+
+def farewell(account_id: int) -> None:
+    """The account's row is gone: so are its files."""
+    connections.close_all(account_id)
+    for kind in ("messages", "drafts", "outbox"):
+        _remove_files(f"{kind}/{account_id}")
+
+
+def _remove_files(folder: str) -> None:
+    if not default_storage.exists(folder):
+        return
+    folders, files = default_storage.listdir(folder)
+    for name in files:
+        default_storage.delete(f"{folder}/{name}")
+    for name in folders:
+        _remove_files(f"{folder}/{name}")
+    default_storage.delete(folder)
 
 
 def forget_server(account: Account) -> None:

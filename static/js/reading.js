@@ -23,6 +23,13 @@ function opened() {
   markRead();
 }
 
+/* On a phone the page itself scrolls: the list is found again where it was left. */
+let listY = 0;
+document.addEventListener("htmx:beforeRequest", (event) => { if (document.getElementById("app")?.dataset.view === "list") listY = scrollY; });
+document.addEventListener("htmx:afterSettle", () => {
+  const view = document.getElementById("app")?.dataset.view;
+  if (innerWidth < 720 && view === "list" && listY && scrollY !== listY) { scrollTo(0, listY); listY = 0; }
+});
 document.addEventListener("htmx:afterSwap", (event) => { if (event.detail.target?.getAttribute("id") === "read") { opened(); document.getElementById("read-scroll")?.scrollTo(0, 0); if (innerWidth < 720) scrollTo(0, 0); } });
 document.addEventListener("htmx:beforeSwap", (event) => {
   /* A page of ours that says what went wrong is worth showing, whatever its status. */

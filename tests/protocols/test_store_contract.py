@@ -117,6 +117,27 @@ class TestMailboxes:
         store.destroy_mailbox("Blåbær & 日本")
         assert "Blåbær & 日本" not in {box.name for box in store.mailboxes()}
 
+    def test_uids_of_a_mailbox_that_was_made_anew_touch_nothing_in_it(self, account: Account) -> None:
+        store = account.open()
+        store.create_mailbox("Prosjekt")
+        uid = put(store, message(1), "Prosjekt")
+        state, _known = known_of(store, "Prosjekt")
+        store.destroy_mailbox("Prosjekt")
+        store.create_mailbox("Prosjekt")
+        put(store, message(2), "Prosjekt")
+        again = account.open()
+        again.expect("Prosjekt", state)
+        for use in (
+            lambda: again.destroy("Prosjekt", [uid]),
+            lambda: again.set_keywords("Prosjekt", [uid], add=["$flagged"]),
+            lambda: again.move("Prosjekt", [uid], "INBOX"),
+            lambda: b"".join(again.body("Prosjekt", uid)),
+        ):
+            with pytest.raises(StateLost):
+                use()
+        (left,) = account.open().newest("Prosjekt", 5)
+        assert "$flagged" not in left.keywords
+
     def test_the_mailbox_that_is_open_can_be_renamed_and_destroyed(self, account: Account) -> None:
         store = account.open()
         store.create_mailbox("One")

@@ -135,3 +135,33 @@ def test_a_form_that_is_too_old_gives_back_what_was_written(alice: Person) -> No
     response = strict.post("/compose/", {"to": "ola@example.org", "text": "An hour's work", "do": "send"})
     assert response.status_code == 403
     assert "An hour&#x27;s work" in response.content.decode()
+
+
+def test_the_same_unsaved_form_sent_twice_is_one_message(alice: Person) -> None:
+    page = alice.client.get("/compose/").content.decode()
+    found = re.search(r'name="token" value="([^"]+)"', page)
+    assert found
+    form = {"do": "send", "to": "friend@example.org", "subject": "Once", "text": "Hello", "token": found[1]}
+    for _press in range(2):
+        assert alice.post("/compose/", form).status_code == 303
+    assert Submission.objects.for_user(alice.user).filter(subject="Once").count() == 1
+
+
+def test_a_form_made_for_somebody_else_gives_no_hold_on_their_draft(alice: Person, bob: Person) -> None:
+    page = alice.client.get("/compose/").content.decode()
+    found = re.search(r'name="token" value="([^"]+)"', page)
+    assert found
+    alice.post("/compose/", {"do": "save", "subject": "Mine", "token": found[1]})
+    bob.post("/compose/", {"do": "save", "subject": "Theirs", "token": found[1]})
+    assert [d.subject for d in Draft.objects.for_user(alice.user)] == ["Mine"]
+    assert [d.subject for d in Draft.objects.for_user(bob.user)] == ["Theirs"]
+
+
+def test_removing_an_account_removes_its_files(alice: Person) -> None:
+    draft = begin(alice, subject="With a file")
+    attachment = DraftAttachment(draft=draft, name="a.txt", size=1)
+    attachment.file.save("a", ContentFile(b"x"))
+    storage, name = attachment.file.storage, attachment.file.name
+    assert storage.exists(name)
+    alice.post(f"/settings/accounts/{alice.account.pk}/destruction/", {})
+    assert not storage.exists(name)

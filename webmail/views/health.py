@@ -22,7 +22,9 @@ def show(request: HttpRequest) -> JsonResponse:
     report["watch"] = bool(report["redis"]) and events.is_alive("watch")
     age = _queue_age() if report["database"] else None
     report["queue_age"] = age
-    well = all(report[name] for name in ("database", "redis", "worker", "sync", "watch")) and (age is None or age < OLD_QUEUE)
+    well = all(report[name] for name in ("database", "redis", "worker", "sync", "watch")) and (
+        age is None or age < OLD_QUEUE
+    )
     return JsonResponse({"status": "ok" if well else "trouble", **report}, status=200 if well else 503)
 
 

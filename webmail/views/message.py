@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mimetypes
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -182,8 +183,19 @@ def _file(row: Message, part: mime.BodyPart) -> dict[str, Any]:
     )
     icon = {"img": "image", "pdf": "file-text", "cal": "calendar", "sheet": "file-sheet"}.get(kind, "file")
     size = part.size * 3 // 4 if part.encoding == "base64" else part.size
-    name = part.name or (_("message") + ".eml" if part.type == "message/rfc822" else _("attachment"))
+    name = part.name or _named_by_type(part.type)
     return {"name": name, "kind": kind, "icon": icon, "size": size, "url": reverse("part", args=[row.pk, part.part_id])}
+
+
+def _named_by_type(kind: str) -> str:
+    """For a part that its sender gave no name."""
+    if kind == "message/rfc822":
+        return _("message") + ".eml"
+    if kind == "text/calendar":
+        return _("invitation") + ".ics"
+    if kind == "message/delivery-status":
+        return _("delivery report") + ".txt"
+    return _("attachment") + (mimetypes.guess_extension(kind) or "")
 
 
 SHEETS = {

@@ -13,6 +13,7 @@ from accounts.requests import Request
 from webmail import search
 from webmail.models import Mailbox
 from webmail.views import listing, navigation
+from webmail.views.mailbox import targets
 
 SHOWN = 100
 
@@ -37,6 +38,7 @@ def show(request: Request) -> HttpResponse:
     )
     context = {
         **navigation.context(request, "search"), "query": query, "days": days, "scope": scope,
-        "summary": counted if query else "", "here": request.get_full_path(), "more": more, "incomplete": incomplete, "targets": [],
+        "summary": counted if query else "", "here": request.get_full_path(), "more": more, "incomplete": incomplete,
+        "targets": targets(request, scope),
     }  # fmt: skip
     return render(request, "webmail/search.html", context)
