@@ -33,6 +33,10 @@ def _box(keys: Sequence[str]) -> MultiFernet:
     return MultiFernet([Fernet(key) for key in keys])
 
 
+def new_key() -> str:
+    return Fernet.generate_key().decode()
+
+
 def seal(secret: Secret, keys: Sequence[str]) -> str:
     body = {"text": secret.text, "hosts": sorted({host.lower() for host in secret.hosts}), "oauth": secret.oauth}
     return _box(keys).encrypt(json.dumps(body).encode()).decode()

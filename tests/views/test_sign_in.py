@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from io import StringIO
+from pathlib import Path
 
 import pytest
+from django.conf import LazySettings
 from django.core.cache import cache
+from django.core.management import call_command
 from django.test import Client
 
 from accounts.models import Account, User
@@ -97,3 +101,16 @@ def test_signing_out_needs_a_form_and_ends_the_session(alice: Person) -> None:
     assert alice.get("/").status_code == 200
     alice.post("/sign-out/")
     assert alice.get("/")["Location"].startswith("/sign-in/")
+
+
+def test_credentials_are_encrypted_anew_under_a_new_key(alice: Person, tmp_path: Path, settings: LazySettings) -> None:
+    (tmp_path / "keys").mkdir()
+    settings.DATA_DIR = tmp_path
+    before = alice.account.credentials
+    call_command("rotate_credentials", "--new-key", stdout=StringIO())
+    alice.account.refresh_from_db()
+    assert alice.account.credentials != before
+    newest = (tmp_path / "keys" / "credentials").read_text().splitlines()[0]
+    assert newest not in settings.CREDENTIAL_KEYS
+    settings.CREDENTIAL_KEYS = [newest]
+    assert alice.account.knows(PASSWORD)
