@@ -35,7 +35,7 @@ TRUST_STORED_PASSWORD = timedelta(hours=1)
 COLOURS = 4
 VERIFIED_FIELDS = [
     "name", "username", "incoming", "outgoing", "credentials", "files_sent",
-    "verified_at", "needs_user", "trouble", "trouble_detail", "failures",
+    "verified_at", "needs_user", "trouble", "trouble_detail", "trouble_since", "failures",
 ]  # fmt: skip
 
 
@@ -69,6 +69,8 @@ class User(AbstractBaseUser, PermissionsMixin):
     time_zone = models.CharField(max_length=64, blank=True)
     undo_send = models.PositiveSmallIntegerField(default=10)  # seconds
     page_size = models.PositiveSmallIntegerField(default=50)
+    notify = models.BooleanField(default=False)  # desktop notifications of new mail
+    active_at = models.DateTimeField(null=True)  # last seen here; decides how closely their accounts are watched
 
     objects = UserManager()
     USERNAME_FIELD = "handle"
@@ -80,6 +82,22 @@ class User(AbstractBaseUser, PermissionsMixin):
     def account_list(self) -> list[Account]:
         """Their accounts in order, read once a request: nearly every page asks more than once."""
         return list(self.accounts.all())
+
+
+class Keep(models.TextChoices):
+    """How much of the text of messages is fetched ahead and kept; their headers always are."""
+
+    EVERYTHING = "everything", _("The text of every message")
+    RECENT = "recent", _("The text of recent messages")
+    HEADERS = "headers", _("Only what lists show; text when a message is opened")
+
+
+class AfterDownload(models.TextChoices):
+    """What becomes of the server's copy of a message that a downloading account has safely stored."""
+
+    LEAVE = "leave", _("Leave it on the server")
+    DAYS = "days", _("Delete it after some days")
+    DELETE = "delete", _("Delete it at once")
 
 
 class AccountQuerySet(models.QuerySet["Account"]):
@@ -107,10 +125,24 @@ class Account(models.Model):
     sync_holder = models.CharField(max_length=120, blank=True)
     sync_done = models.PositiveIntegerField(default=0)
     sync_total = models.PositiveIntegerField(default=0)
+    sync_began_at = models.DateTimeField(null=True)  # the back-fill that sync_done and sync_total are about
+    poll_seconds = models.PositiveIntegerField(default=300)  # adaptive; see watching.py
+    push = models.CharField(max_length=10, blank=True)  # how the server tells of changes now: idle, notify, "" for not
+    watch_holder = models.CharField(max_length=120, blank=True)  # the process that watches it
+    watch_lease = models.DateTimeField(null=True)
+    paused = models.BooleanField(default=False)  # by the person: nothing is asked of its servers
+    hue = models.PositiveSmallIntegerField(null=True)  # chosen colour, 1 to COLOURS
+    keep = models.CharField(max_length=10, choices=Keep, default=Keep.RECENT)
+    keep_days = models.PositiveSmallIntegerField(default=90)
+    after_download = models.CharField(max_length=10, choices=AfterDownload, default=AfterDownload.LEAVE)
+    leave_days = models.PositiveSmallIntegerField(default=14)
+    capabilities = models.JSONField(default=list)  # what the incoming server offered last, as it spells it
+    switched_off = models.JSONField(default=list)  # of those, what is not to be used because the server's is broken
     failures = models.PositiveSmallIntegerField(default=0)
     needs_user = models.BooleanField(default=False)
     trouble = models.TextField(blank=True)
     trouble_detail = models.TextField(blank=True)
+    trouble_since = models.DateTimeField(null=True)  # the first of the failures in a row
     files_sent = models.BooleanField(default=False)  # the provider files sent mail by itself
 
     objects = AccountQuerySet.as_manager()
@@ -131,7 +163,7 @@ class Account(models.Model):
 
     @property
     def colour(self) -> int:
-        return (self.position - 1) % COLOURS + 1
+        return self.hue or (self.position - 1) % COLOURS + 1
 
     @property
     def downloads(self) -> bool:
@@ -145,6 +177,7 @@ class Account(models.Model):
         self.credentials = secrets.seal(secrets.Secret(password, hosts), settings.CREDENTIAL_KEYS)
         self.verified_at = timezone.now()
         self.needs_user, self.trouble, self.trouble_detail, self.failures = False, "", "", 0
+        self.trouble_since = None
 
     def save_verified(self) -> None:
         """Save what signing in settles, and nothing that a worker may have written meanwhile."""
@@ -191,16 +224,24 @@ class Account(models.Model):
         """Remember a failure for the person to see; one that only they can mend stops further tries. Nothing is
         remembered if they have typed a new password since."""
         self.failures = min(self.failures + 1, 30)
+        self.trouble_since = self.trouble_since or timezone.now()
         self.needs_user = error.needs_user
         self.trouble, self.trouble_detail = what, error.detail
         Account.objects.filter(pk=self.pk, credentials=self.credentials).update(
-            failures=self.failures, needs_user=self.needs_user, trouble=self.trouble, trouble_detail=self.trouble_detail
-        )
+            failures=self.failures, needs_user=self.needs_user, trouble=self.trouble, trouble_detail=self.trouble_detail,
+            trouble_since=self.trouble_since,
+        )  # fmt: skip
 
     def report_well(self) -> None:
         if self.failures or self.trouble or self.needs_user:
-            self.failures, self.needs_user, self.trouble, self.trouble_detail = 0, False, "", ""
-            self.save(update_fields=["failures", "needs_user", "trouble", "trouble_detail"])
+            self.failures, self.needs_user, self.trouble, self.trouble_detail, self.trouble_since = (
+                0,
+                False,
+                "",
+                "",
+                None,
+            )
+            self.save(update_fields=["failures", "needs_user", "trouble", "trouble_detail", "trouble_since"])
 
 
 class IdentityQuerySet(models.QuerySet["Identity"]):

@@ -184,6 +184,7 @@ class Message(models.Model):
     preview = models.CharField(max_length=255, blank=True)
     has_attachment = models.BooleanField(default=False)
     blob = models.FileField(upload_to=blob_path, blank=True, max_length=200)
+    downloaded_at = models.DateTimeField(null=True)  # stored for good; from then on the server's copy may go
 
     seen = models.BooleanField(default=False)
     flagged = models.BooleanField(default=False)
@@ -271,7 +272,7 @@ class OperationQuerySet(models.QuerySet["Operation"]):
 
 
 class Operation(models.Model):
-    """Something the person did to their mail, shown at once and replayed on the server in order (see operations.py).
+    """Something the person did to their mail, shown at once and replayed on the server in order (see operations/).
 
     ``before`` holds what ``revert`` needs; ``batch`` joins the operations of one action over several accounts."""
 
@@ -287,6 +288,8 @@ class Operation(models.Model):
     attempts = models.PositiveSmallIntegerField(default=0)
     trouble = models.TextField(blank=True)
     detail = models.TextField(blank=True)
+    done = models.PositiveIntegerField(default=0)  # messages, of one that works through many in batches
+    total = models.PositiveIntegerField(default=0)
     told = models.BooleanField(default=True)  # False: failed, and the person has not been told yet
 
     objects = OperationQuerySet.as_manager()

@@ -1,0 +1,53 @@
+"""Push: what the person did, shown at once and replayed on the server in order.
+
+An operation is a row. Its kind has ``apply`` (the cache, in the transaction that makes the row), ``replay`` (the
+server; idempotent, because a crash repeats it), ``revert`` (the cache, as it was) and ``inverse`` (what undoes it
+afterwards). ``pending → replaying → done``; ``canceled`` if undone before it began; ``failed`` (and reverted) if the
+server refused. One runner per account replays first in, first out; see leases.py.
+
+kinds      what an operation can be
+messages   keywords, move, copy, destroy
+folders    create, rename, destroy, subscribe
+queue      submitting, undoing, replaying, failing
+verbs      what pages ask for
+"""
+
+from __future__ import annotations
+
+from webmail.operations.folders import (
+    DEFAULT_NAMES,
+    create_mailbox,
+    destroy_mailbox,
+    mailbox_for_role,
+    mailbox_name,
+    rename_mailbox,
+    subscribe,
+)
+from webmail.operations.kinds import CannotDo, chunks, join_keywords
+from webmail.operations.queue import due, fail, forget_old, on_submit, rebase, replay_due, undo
+from webmail.operations.verbs import change_keywords, copy_to, destroy, move_to, move_to_role
+
+__all__ = [
+    "DEFAULT_NAMES",
+    "CannotDo",
+    "change_keywords",
+    "chunks",
+    "copy_to",
+    "create_mailbox",
+    "destroy",
+    "destroy_mailbox",
+    "due",
+    "fail",
+    "forget_old",
+    "join_keywords",
+    "mailbox_for_role",
+    "mailbox_name",
+    "move_to",
+    "move_to_role",
+    "on_submit",
+    "rebase",
+    "rename_mailbox",
+    "replay_due",
+    "subscribe",
+    "undo",
+]

@@ -1,0 +1,143 @@
+"""What an operation can be, and what all kinds of them need: their rows, by where the server has them."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from datetime import timedelta
+from typing import Any, ClassVar
+
+from django.utils.translation import gettext as _
+
+from webmail.models import Mailbox, Message, Operation
+from webmail.protocols.base import Condition, MailStore
+from webmail.protocols.errors import NotFound
+
+BATCH = 500  # messages a server command and a database statement
+UNDO_WINDOW = timedelta(seconds=10)  # how long what cannot be reversed is held back
+
+
+class CannotDo(Exception):
+    """What was asked makes no sense here; the text is for the person."""
+
+
+def chunks(items: Sequence[Any], size: int = BATCH) -> Iterator[Sequence[Any]]:
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
+
+
+class Kind:
+    name: ClassVar[str]
+    delay = timedelta(0)
+
+    @staticmethod
+    def apply(op: Operation) -> None:
+        raise NotImplementedError
+
+    @staticmethod
+    def replay(op: Operation, store: MailStore) -> None:
+        raise NotImplementedError
+
+    @staticmethod
+    def revert(op: Operation) -> None:
+        raise NotImplementedError
+
+    @staticmethod
+    def inverse(op: Operation) -> tuple[str, dict[str, Any]] | None:
+        return None
+
+    @staticmethod
+    def settle_here(op: Operation) -> None:
+        """Instead of ``replay`` on a downloading account: make final what was held back. Nothing to be told to any
+        server."""
+
+
+KINDS: dict[str, type[Kind]] = {}
+
+
+def kind(cls: type[Kind]) -> type[Kind]:
+    KINDS[cls.name] = cls
+    return cls
+
+
+def rows_of(op: Operation, ids: Collection[int]) -> list[Message]:
+    rows: list[Message] = []
+    for some in chunks(list(ids)):
+        rows += Message.objects.filter(account_id=op.account_id, pk__in=some)
+    return rows
+
+
+def mailbox_of(pk: int) -> Mailbox:
+    """Raises NotFound if the folder went meanwhile."""
+    found = Mailbox.objects.filter(pk=pk).first()
+    if found is None:
+        raise NotFound(_("The folder is gone."))
+    return found
+
+
+def by_remote(rows: Iterable[Message]) -> Iterator[tuple[Mailbox, list[Message]]]:
+    """Rows grouped by where the server has them, in batches; what no server has is left out."""
+    groups: dict[int, list[Message]] = defaultdict(list)
+    for row in rows:
+        if row.remote_mailbox_id:
+            groups[row.remote_mailbox_id].append(row)
+    mailboxes = Mailbox.objects.in_bulk(groups.keys())
+    for mailbox_id, group in groups.items():
+        if mailboxes[mailbox_id].remote_name is not None:
+            for some in chunks(group):
+                yield mailboxes[mailbox_id], list(some)
+
+
+def use(store: MailStore, mailbox: Mailbox) -> str:
+    """The mailbox's name there; from now on the store refuses our uids if they would mean other messages."""
+    if mailbox.remote_name is None:
+        raise NotFound(_("The folder is not on the server yet."))
+    store.expect(mailbox.remote_name, mailbox.state or None)
+    return mailbox.remote_name
+
+
+def locate(store: MailStore, mailbox: Mailbox, rows: Iterable[Message]) -> list[Message]:
+    """The rows that have a uid, after asking for those whose new uid a server without UIDPLUS kept to itself."""
+    name = use(store, mailbox)
+    found = []
+    for row in rows:
+        if not row.uid and row.message_id:
+            row.uid = _uid_of(store, mailbox, name, row)
+            row.save(update_fields=["uid"])
+        if row.uid:
+            found.append(row)
+    return found
+
+
+def _uid_of(store: MailStore, mailbox: Mailbox, name: str, row: Message) -> str:
+    """The uid of a message known by its Message-ID and size; "" if it is not there. A Message-ID alone proves nothing:
+    anybody can send a message with one that is known."""
+    known = Message.objects.filter(remote_mailbox=mailbox, message_id=row.message_id).exclude(uid="")
+    taken = set(known.values_list("uid", flat=True))
+    free = [uid for uid in store.search(name, Condition(message_id=row.message_id)) if uid not in taken]
+    same = [remote.uid for remote in store.messages(name, free[:20]) if remote.size == row.size]
+    return same[0] if same else ""
+
+
+def found_in(store: MailStore, target: Mailbox, rows: Iterable[Message]) -> list[Message]:
+    """Those of the rows that the server has in ``target`` already; saved as being there."""
+    name, found = use(store, target), []
+    for row in rows:
+        if row.message_id and (uid := _uid_of(store, target, name, row)):
+            row.remote_mailbox, row.uid = target, uid
+            settle([row])
+            found.append(row)
+    return found
+
+
+def settle(rows: Sequence[Message]) -> None:
+    """Save where the server has these rows now. A sync may have seen the new place first and made rows of its own:
+    those give way, because ours carry what the person did."""
+    for row in rows:
+        if row.uid:
+            Message.objects.filter(remote_mailbox_id=row.remote_mailbox_id, uid=row.uid).exclude(pk=row.pk).delete()
+    Message.objects.bulk_update(rows, ["remote_mailbox", "uid"])
+
+
+def join_keywords(keywords: Iterable[str]) -> str:
+    return " ".join(sorted(keywords))

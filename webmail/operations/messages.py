@@ -1,0 +1,265 @@
+"""Keywords, move, copy, destroy: operations on messages."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from django.db.models import Count, F
+from django.utils.translation import gettext as _
+
+from webmail.models import KEYWORD_FIELDS, Mailbox, Message, MessageBody, Operation, forget_file
+from webmail.operations.kinds import (
+    UNDO_WINDOW,
+    Kind,
+    by_remote,
+    chunks,
+    found_in,
+    join_keywords,
+    kind,
+    locate,
+    mailbox_of,
+    rows_of,
+    settle,
+    use,
+)
+from webmail.protocols.base import MailStore
+from webmail.protocols.errors import NotFound
+
+
+@kind
+class ChangeKeywords(Kind):
+    """payload ``{"changes": [{"ids", "add", "remove"}]}``; before: the same shape, undoing exactly what changed."""
+
+    name = "keywords"
+
+    @staticmethod
+    def apply(op: Operation) -> None:
+        undo: dict[tuple[tuple[str, ...], tuple[str, ...]], list[int]] = defaultdict(list)
+        for change in op.payload["changes"]:
+            add, remove = set(change["add"]), set(change["remove"])
+            for some in chunks(change["ids"]):
+                own = Message.objects.filter(account_id=op.account_id, pk__in=some)
+                rows = list(own.only("account_id", "mailbox_id", *KEYWORD_FIELDS))  # of many rows only what changes
+                for row in rows:
+                    old = row.keywords
+                    row.show_keywords((old | add) - remove)
+                    added, removed = row.keywords - old, old - row.keywords
+                    if added or removed:
+                        undo[tuple(sorted(removed)), tuple(sorted(added))].append(row.pk)
+                _count_unread(rows, some)
+                Message.objects.bulk_update(rows, KEYWORD_FIELDS)
+        op.before = {"changes": [{"ids": ids, "add": add, "remove": remove} for (add, remove), ids in undo.items()]}
+
+    @staticmethod
+    def replay(op: Operation, store: MailStore) -> None:
+        for change in op.payload["changes"]:
+            add, remove = set(change["add"]), set(change["remove"])
+            for mailbox, some in by_remote(rows_of(op, change["ids"])):
+                rows = locate(store, mailbox, some)
+                store.set_keywords(use(store, mailbox), [row.uid for row in rows], add, remove)
+                for row in rows:
+                    row.synced_keywords = join_keywords((set(row.synced_keywords.split()) | add) - remove)
+                Message.objects.bulk_update(rows, ["synced_keywords"])
+
+    @staticmethod
+    def revert(op: Operation) -> None:
+        forward = op.before
+        ChangeKeywords.apply(Operation(account_id=op.account_id, payload=forward))
+
+    @staticmethod
+    def inverse(op: Operation) -> tuple[str, dict[str, Any]] | None:
+        return ("keywords", op.before) if op.before["changes"] else None
+
+
+def _count_unread(rows: Sequence[Message], ids: Sequence[int]) -> None:
+    """Move the kept counts by the difference between these rows, not yet saved, and their stored selves."""
+    unread: dict[int, int] = defaultdict(int)
+    stored = Message.objects.filter(pk__in=ids, seen=False, mailbox__isnull=False)
+    for mailbox_id, number in stored.values_list("mailbox").annotate(Count("id")):
+        unread[mailbox_id] -= number
+    for row in rows:
+        if row.mailbox_id and not row.seen:
+            unread[row.mailbox_id] += 1
+    for mailbox_id, number in unread.items():
+        Mailbox(pk=mailbox_id).count(unread=number)
+
+
+def _show_in(ids: Sequence[int], target_id: int | None) -> dict[str, list[int]]:
+    """Put messages into another folder of the cache (None: out of sight) and keep the counts; what was where, before."""
+    before: dict[str, list[int]] = defaultdict(list)
+    total: dict[int, int] = defaultdict(int)
+    unread: dict[int, int] = defaultdict(int)
+    for some in chunks(ids):
+        for pk, mailbox_id, seen in Message.objects.filter(pk__in=some).values_list("pk", "mailbox_id", "seen"):
+            if mailbox_id == target_id:
+                continue
+            before[str(mailbox_id or "")].append(pk)
+            for place, step in ((mailbox_id, -1), (target_id, 1)):
+                if place:
+                    total[place] += step
+                    unread[place] += 0 if seen else step
+        Message.objects.filter(pk__in=some).update(mailbox_id=target_id)
+    for mailbox_id in total:
+        Mailbox(pk=mailbox_id).count(total[mailbox_id], unread[mailbox_id])
+    return dict(before)
+
+
+def _visible(op: Operation, ids: Sequence[int]) -> Iterator[int]:
+    """Without those that were destroyed meanwhile: an old move undone must not bring them back."""
+    for some in chunks(ids):
+        shown = Message.objects.filter(account_id=op.account_id, pk__in=some, mailbox__isnull=False)
+        yield from shown.values_list("pk", flat=True)
+
+
+def _show_again(op: Operation) -> None:
+    """Put messages back where they were shown before; if the server was at work already, but for those it has moved."""
+    there = set(Mailbox.objects.filter(account_id=op.account_id).values_list("pk", flat=True))
+    for mailbox_id, ids in op.before.items():
+        if not mailbox_id or int(mailbox_id) not in there:
+            continue
+        for some in chunks(ids):
+            rows = Message.objects.filter(pk__in=some)
+            if op.attempts:
+                rows = rows.exclude(remote_mailbox=F("mailbox"), mailbox__isnull=False)
+            _show_in(list(rows.values_list("pk", flat=True)), int(mailbox_id))
+
+
+@kind
+class Move(Kind):
+    """payload ``{"moves": [{"ids", "target"}]}``; before: ``{mailbox id: [message ids]}``."""
+
+    name = "move"
+
+    @staticmethod
+    def apply(op: Operation) -> None:
+        before: dict[str, list[int]] = defaultdict(list)
+        for move in op.payload["moves"]:
+            visible = list(_visible(op, move["ids"]))
+            for mailbox_id, ids in _show_in(visible, move["target"]).items():
+                before[mailbox_id] += ids
+        op.before = before
+
+    @staticmethod
+    def replay(op: Operation, store: MailStore) -> None:
+        for move in op.payload["moves"]:
+            target = mailbox_of(move["target"])
+            if target.remote_name is None:
+                raise NotFound(_("The folder is not on the server."))
+            waiting = [row for row in rows_of(op, move["ids"]) if row.remote_mailbox_id != target.pk]
+            for source, some in by_remote(waiting):
+                rows = locate(store, source, some)
+                new_uids = store.move(use(store, source), [row.uid for row in rows], target.remote_name)
+                for row in rows:
+                    row.remote_mailbox, row.uid = target, new_uids.get(row.uid, "")
+                settle(rows)
+
+    @staticmethod
+    def revert(op: Operation) -> None:
+        _show_again(op)
+
+    @staticmethod
+    def inverse(op: Operation) -> tuple[str, dict[str, Any]] | None:
+        there = set(Mailbox.objects.filter(account_id=op.account_id, hidden=False).values_list("pk", flat=True))
+        moves = [
+            {"ids": ids, "target": int(mailbox_id)}
+            for mailbox_id, ids in op.before.items()
+            if mailbox_id and int(mailbox_id) in there
+        ]
+        return ("move", {"moves": moves}) if moves else None
+
+
+@kind
+class Copy(Kind):
+    """payload ``{"ids", "target"}``; before ``{"copies": {new id: old id}}``."""
+
+    name = "copy"
+
+    @staticmethod
+    def apply(op: Operation) -> None:
+        copies: dict[str, int] = {}
+        target = Mailbox.objects.get(pk=op.payload["target"])
+        for row in rows_of(op, op.payload["ids"]):
+            original = row.pk
+            row.pk, row._state.adding = None, True
+            row.mailbox, row.remote_mailbox, row.uid = target, None, ""
+            if row.blob:
+                with row.blob.storage.open(row.blob.name or "") as blob:
+                    row.blob.save("copy", blob, save=False)
+            row.save()
+            copies[str(row.pk)] = original
+            target.count(1, 0 if row.seen else 1)
+        op.before = {"copies": copies}
+
+    @staticmethod
+    def replay(op: Operation, store: MailStore) -> None:
+        copies = op.before["copies"]
+        target = mailbox_of(op.payload["target"])
+        if target.remote_name is None:
+            raise NotFound(_("The folder is not on the server."))
+        waiting = {row.pk: row for row in rows_of(op, [int(pk) for pk in copies]) if row.remote_mailbox_id is None}
+        twin = {copies[str(pk)]: row for pk, row in waiting.items()}
+        if op.attempts > 1:  # an earlier try may have come as far as the server
+            arrived = found_in(store, target, twin.values())
+            twin = {pk: row for pk, row in twin.items() if row not in arrived}
+        for source, some in by_remote(rows_of(op, list(twin))):
+            originals = locate(store, source, some)
+            new_uids = store.copy(use(store, source), [row.uid for row in originals], target.remote_name)
+            for original in originals:
+                copy = twin[original.pk]
+                copy.remote_mailbox, copy.uid = target, new_uids.get(original.uid, "")
+            settle([twin[original.pk] for original in originals])
+
+    @staticmethod
+    def revert(op: Operation) -> None:
+        ids = [int(pk) for pk in op.before["copies"]]
+        _show_in(ids, None)
+        Message.objects.filter(account_id=op.account_id, pk__in=ids).delete()
+
+    @staticmethod
+    def inverse(op: Operation) -> tuple[str, dict[str, Any]] | None:
+        return "destroy", {"ids": [int(pk) for pk in op.before["copies"]]}
+
+
+@kind
+class Destroy(Kind):
+    """payload ``{"ids"}``; held back for UNDO_WINDOW, then gone for good; before as in Move."""
+
+    name = "destroy"
+    delay = UNDO_WINDOW
+
+    @staticmethod
+    def apply(op: Operation) -> None:
+        op.before = _show_in(op.payload["ids"], None)
+
+    @staticmethod
+    def replay(op: Operation, store: MailStore) -> None:
+        for mailbox, some in by_remote(rows_of(op, op.payload["ids"])):
+            rows = locate(store, mailbox, some)
+            store.destroy(use(store, mailbox), [row.uid for row in rows])
+            Message.objects.filter(pk__in=[row.pk for row in some]).delete()
+        for ids in chunks(op.payload["ids"]):  # never on the server, or not any more
+            Message.objects.filter(account_id=op.account_id, pk__in=ids, mailbox__isnull=True).delete()
+
+    @staticmethod
+    def settle_here(op: Operation) -> None:
+        forget(rows_of(op, op.payload["ids"]))
+
+    @staticmethod
+    def revert(op: Operation) -> None:
+        _show_again(op)
+
+
+def forget(rows: Iterable[Message]) -> None:
+    """Our copy goes. Of one that is still on the server the uid is remembered, or it would be downloaded again."""
+    for row in rows:
+        if row.blob:
+            forget_file(row.blob.name)
+        if row.uid:
+            Message.objects.filter(pk=row.pk).update(
+                blob="", subject="", preview="", from_name="", from_email="", addresses={}, fields={}, structure=None
+            )
+            MessageBody.objects.filter(message=row).delete()
+        else:
+            row.delete()

@@ -1,0 +1,321 @@
+"""One sync of one account under its lease."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.db import transaction
+from django.db.models import F, Q
+from django.utils import timezone
+
+from accounts.models import Account
+from accounts.troubles import explain
+from webmail import bodies, connections, events, operations
+from webmail.leases import Lease, lease
+from webmail.models import KEYWORD_FIELDS, Mailbox, Message, Operation
+from webmail.protocols.base import Changes, MailStore
+from webmail.protocols.errors import MailError, NotFound, StateLost
+from webmail.sync.download import download
+from webmail.sync.folders import SECOND_LOOK, list_mailboxes
+from webmail.sync.rows import store_messages
+
+log = logging.getLogger(__name__)
+FIRST_PAGE = 50
+BATCH = 200
+DOWNLOAD_BATCH = 20
+PREFETCH = {"inbox": 60, "sent": 20}  # newest messages whose text is fetched ahead, per role
+PREFETCH_OTHERS = 10
+INTERVAL = timedelta(minutes=5)
+MAX_INTERVAL = timedelta(hours=2)
+ROLE_PRIORITY = {"inbox": 0, "sent": 1, "drafts": 2, "archive": 3, "": 4, "junk": 5, "trash": 6}
+
+
+@dataclass(slots=True)
+class Report:
+    """What one run did."""
+
+    created: int = 0
+    updated: int = 0
+    destroyed: int = 0
+    arrived: int = 0  # new and unread in an inbox that was complete before
+    mailboxes: int = 0
+
+
+Progress = Callable[[int, int], None]
+
+
+def sync_account(account: Account, progress: Progress | None = None, only: str | None = None) -> Report | None:
+    """Replay what waits, then bring the cache up to date; None if another runner has the account.
+
+    ``only`` limits it to one role. Failures are kept on the account for the person to see; MailError is raised too."""
+    with lease(account) as held:
+        if held is None:
+            Account.objects.filter(pk=account.pk).update(sync_wanted=True)
+            return None
+        Account.objects.filter(pk=account.pk).update(sync_wanted=False)
+        run = _Run(account, held, progress)
+        try:
+            with connections.store_of(account) as store:
+                report = run.everything(store, only)
+        except MailError as error:
+            _failed(account, error)
+            raise
+    Account.objects.filter(pk=account.pk).update(
+        synced_at=timezone.now(), sync_due_at=timezone.now() + INTERVAL, sync_done=0, sync_total=0
+    )
+    account.report_well()
+    events.publish(account.user_id, "account", id=account.pk)
+    return report
+
+
+def replay_account(account: Account) -> int | None:
+    """Only what the person did; None if another runner has the account (and will see to it)."""
+    with lease(account) as held:
+        if held is None:
+            return None
+        try:
+            with connections.store_of(account) as store:
+                return operations.replay_due(account, store)
+        except MailError as error:
+            _failed(account, error)
+            raise
+
+
+def _failed(account: Account, error: MailError) -> None:
+    trouble = explain(error, account.incoming.partition("://")[2].rpartition(":")[0])
+    account.report(error, trouble.what)
+    wait = min(timedelta(seconds=30) * 2 ** min(account.failures, 10), MAX_INTERVAL)
+    Account.objects.filter(pk=account.pk).update(sync_due_at=timezone.now() + wait)
+    events.publish(account.user_id, "account", id=account.pk)
+
+
+class _Run:
+    """One sync of one account under its lease."""
+
+    def __init__(self, account: Account, held: Lease, progress: Progress | None) -> None:
+        self.account = account
+        self.lease = held
+        self.progress = progress
+        self.report = Report()
+        self.at: int | None = None  # the folder that is being synced
+        self.done = 0
+        self.total = 0
+
+    def everything(self, store: MailStore, only: str | None) -> Report:
+        operations.replay_due(self.account, store)
+        list_mailboxes(self.account, store)
+        for mailbox in self._in_order(only):
+            self.lease.renew()
+            try:
+                self.mailbox(store, mailbox)
+            except NotFound:
+                log.info("mailbox %s of %s is gone", mailbox.pk, self.account)
+            self._between(store)
+        if not self.account.downloads:
+            self._fetch_ahead(store)
+        return self.report
+
+    def _in_order(self, only: str | None) -> list[Mailbox]:
+        mailboxes = Mailbox.objects.filter(account=self.account, selectable=True, hidden=False).exclude(
+            remote_name=None
+        )
+        if only:
+            mailboxes = mailboxes.filter(role=only)
+        return sorted(mailboxes, key=lambda mailbox: (ROLE_PRIORITY[mailbox.role], mailbox.name))
+
+    def mailbox(self, store: MailStore, mailbox: Mailbox) -> None:
+        self.at = mailbox.pk
+        try:
+            self._mailbox(store, mailbox)
+        finally:
+            self.at = None
+
+    def _mailbox(self, store: MailStore, mailbox: Mailbox) -> None:
+        known = Known(mailbox)
+        try:
+            changes = store.changes(mailbox.remote_name or "", mailbox.state or None, known)
+        except StateLost:
+            changes = store.changes(mailbox.remote_name or "", None, {})
+            if not changes.created and _suspicious(mailbox, Changes("", destroyed=tuple(known)), known):
+                return
+            forget_uids(mailbox)
+            known = Known(mailbox)
+        if _suspicious(mailbox, changes, known):
+            return
+        unfound = list(Message.objects.filter(remote_mailbox=mailbox, uid="").values_list("pk", flat=True))
+        was_complete = mailbox.complete
+        self._destroyed(mailbox, changes.destroyed)
+        self._updated(mailbox, changes.updated)
+        arrived = self._created(store, mailbox, changes.created)
+        drop_unfound(mailbox, unfound)
+        Mailbox.objects.filter(pk=mailbox.pk).update(
+            state=changes.state, complete=True, emptied_since=None, synced_at=timezone.now()
+        )
+        self.report.mailboxes += 1
+        if changes.created or changes.updated or changes.destroyed or not was_complete:
+            mailbox.recount()
+            if mailbox.role == "inbox" and was_complete:
+                self.report.arrived += arrived
+            else:
+                arrived = 0
+            events.publish(self.account.user_id, "mailbox", ids=[mailbox.pk], arrived=arrived)
+
+    def _destroyed(self, mailbox: Mailbox, uids: Sequence[str]) -> None:
+        for some in operations.chunks(uids):
+            rows = Message.objects.filter(remote_mailbox=mailbox, uid__in=some)
+            if self.account.downloads:  # gone there, but ours to keep
+                rows.filter(mailbox__isnull=True).delete()
+                rows.update(remote_mailbox=None, uid="")
+            else:
+                for other in rows.exclude(mailbox=mailbox).exclude(mailbox=None):
+                    if other.mailbox:
+                        other.mailbox.count(-1, 0 if other.seen else -1)
+                rows.delete()
+            self.report.destroyed += len(some)
+
+    def _updated(self, mailbox: Mailbox, updated: Mapping[str, frozenset[str]]) -> None:
+        for some in operations.chunks(list(updated)):
+            with transaction.atomic():  # read and written in one, or a click between would be lost
+                rows = list(Message.objects.select_for_update().filter(remote_mailbox=mailbox, uid__in=some))
+                for row in rows:
+                    row.synced_keywords = operations.join_keywords(updated[row.uid])
+                    row.show_keywords(updated[row.uid])
+                operations.rebase(self.account, rows)
+                Message.objects.bulk_update(rows, [*KEYWORD_FIELDS, "synced_keywords"], batch_size=100)
+            self.report.updated += len(rows)
+
+    def _created(self, store: MailStore, mailbox: Mailbox, uids: Sequence[str]) -> int:
+        self.total += len(uids)
+        arrived = 0
+        for some in operations.chunks(uids, DOWNLOAD_BATCH if self.account.downloads else BATCH):
+            rows = fetch(self.account, mailbox, store, some)
+            arrived += sum(1 for row in rows if not row.seen)
+            self.report.created += len(rows)
+            self.done += len(some)
+            self._tell(mailbox)
+            self._between(store)
+        return arrived
+
+    def _between(self, store: MailStore) -> None:
+        """What cannot wait for the end of a long sync: what the person does, and mail that was announced meanwhile."""
+        self.lease.renew()
+        operations.replay_due(self.account, store)
+        if self.at is not None:
+            return  # in the middle of a folder: its own changes are worked off first
+        if Account.objects.filter(pk=self.account.pk, sync_wanted=True).update(sync_wanted=False):
+            for inbox in self._in_order("inbox"):
+                self.mailbox(store, inbox)
+
+    def _tell(self, mailbox: Mailbox) -> None:
+        if self.progress:
+            self.progress(self.done, self.total)
+        if self.total > BATCH:
+            Account.objects.filter(pk=self.account.pk).update(sync_done=self.done, sync_total=self.total)
+            events.publish(self.account.user_id, "mailbox", ids=[mailbox.pk], progress=[self.done, self.total])
+
+    def _fetch_ahead(self, store: MailStore) -> None:
+        """The text of the newest messages, so that opening one needs no server."""
+        for mailbox in self._in_order(None):
+            count = PREFETCH.get(mailbox.role, PREFETCH_OTHERS)
+            rows = Message.objects.filter(mailbox=mailbox, remote_mailbox=mailbox).newest_first()[:count]
+            missing = [row for row in rows if row.structure and row.uid and not hasattr(row, "body")]
+            for row in missing:
+                try:
+                    bodies.fetch(row, store)
+                except MailError as error:
+                    if error.connection_lost:
+                        raise
+                    log.info("text of message %s: %s", row.pk, error)  # it will be said when somebody opens it
+                except Exception:  # one message that we cannot read must not stop all others
+                    log.exception("text of message %s", row.pk)
+                self._between(store)
+            if missing:
+                events.publish(self.account.user_id, "mailbox", ids=[mailbox.pk])
+
+
+class Known(Mapping[str, frozenset[str]]):
+    """What we last heard of a mailbox, uid -> keywords; read from the database only if somebody looks."""
+
+    def __init__(self, mailbox: Mailbox) -> None:
+        self._mailbox = mailbox
+        self._rows: dict[str, frozenset[str]] | None = None
+
+    def _load(self) -> dict[str, frozenset[str]]:
+        if self._rows is None:
+            rows = Message.objects.filter(remote_mailbox=self._mailbox).exclude(uid="")
+            self._rows = {
+                uid: frozenset(keywords.split())
+                for uid, keywords in rows.values_list("uid", "synced_keywords").iterator()
+            }
+        return self._rows
+
+    def __getitem__(self, uid: str) -> frozenset[str]:
+        return self._load()[uid]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._load())
+
+    def __len__(self) -> int:
+        return len(self._load())
+
+    def __contains__(self, uid: object) -> bool:
+        return uid in self._load()
+
+
+def _suspicious(mailbox: Mailbox, changes: Changes, known: Known) -> bool:
+    """True where everything seems gone at once and we have not looked twice."""
+    if not changes.destroyed or changes.created or len(changes.destroyed) < max(len(known), 2):
+        return False
+    now = timezone.now()
+    if mailbox.emptied_since and now - mailbox.emptied_since >= SECOND_LOOK:
+        return False
+    if mailbox.emptied_since is None:
+        log.warning(
+            "mailbox %s of account %s lists nothing any more; looking again later", mailbox.pk, mailbox.account_id
+        )
+        Mailbox.objects.filter(pk=mailbox.pk).update(emptied_since=now)
+    return True
+
+
+def forget_uids(mailbox: Mailbox) -> None:
+    """The server numbered its messages anew: keep the rows, and find each again by Message-ID and size."""
+    Message.objects.filter(remote_mailbox=mailbox).update(uid="")
+    Mailbox.objects.filter(pk=mailbox.pk).update(state="", complete=False)
+    mailbox.state = ""
+
+
+def drop_unfound(mailbox: Mailbox, ids: Sequence[int]) -> None:
+    """Rows that waited for their uid before the server was asked, and still do, are gone; unless an operation still
+    needs them."""
+    if not ids or Operation.objects.filter(account_id=mailbox.account_id).open().exists():
+        return
+    for some in operations.chunks(ids):
+        Message.objects.filter(remote_mailbox=mailbox, uid="", pk__in=some).delete()
+
+
+def first_page(account: Account, store: MailStore) -> None:
+    """Folders and the newest messages of the inbox from a single bounded fetch, before any back-fill."""
+    list_mailboxes(account, store)
+    inbox = Mailbox.objects.filter(account=account, role="inbox").first()
+    if inbox is None or account.downloads:
+        return
+    store_messages(account, inbox, store.newest(inbox.remote_name or "", FIRST_PAGE))
+
+
+def fetch(account: Account, mailbox: Mailbox, store: MailStore, uids: Sequence[str]) -> list[Message]:
+    """Read these messages from the server into the cache."""
+    if account.downloads:
+        return [row for uid in uids for row in download(account, mailbox, store, uid)]
+    return store_messages(account, mailbox, store.messages(mailbox.remote_name or "", uids))
+
+
+def due_accounts(limit: int) -> list[int]:
+    """Accounts whose time has come, longest waiting first: a fair queue."""
+    now = timezone.now()
+    waiting = Account.objects.filter(Q(sync_due_at__lte=now) | Q(sync_wanted=True), needs_user=False)
+    due = list(waiting.order_by(F("sync_due_at").asc()).values_list("pk", flat=True)[:limit])
+    Account.objects.filter(pk__in=due).update(sync_due_at=now + INTERVAL)  # asked for once, not at each look
+    return due
