@@ -25,6 +25,7 @@ LAYERS = (
             "webmail.operations",
             "webmail.outbox",
             "webmail.search",
+            "webmail.selection",
             "webmail.events",
         ),
         *("webmail.bodies", "webmail.connections", "webmail.leases", "webmail.watching"),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+import time
 from contextlib import AbstractContextManager
 from typing import Any
 
 from celery import shared_task
 from celery.exceptions import CeleryError
 from django.conf import settings
+from django.db.models import Q
 from django.utils import timezone, translation
 from kombu.exceptions import KombuError
 from redis.exceptions import RedisError
@@ -21,6 +23,7 @@ from webmail.protocols.errors import MailError
 
 log = logging.getLogger(__name__)
 RETRY_SECONDS = 1.0
+SPREAD_SECONDS = 10.0
 
 
 def _language_of(account: Account) -> AbstractContextManager[None]:
@@ -46,7 +49,7 @@ def sync_account(account_id: int) -> None:
 
 @shared_task(name="webmail.replay", ignore_result=True)
 def replay(account_id: int) -> None:
-    account = Account.objects.select_related("user").filter(pk=account_id).first()
+    account = Account.objects.select_related("user").filter(_reachable(), pk=account_id).first()
     if account is None:
         return
     try:
@@ -72,6 +75,20 @@ def _again_if_due(account: Account) -> None:
             replay.apply_async([account.pk], countdown=max(0.2, (waiting.not_before - timezone.now()).total_seconds()))
 
 
+@shared_task(name="webmail.spread", ignore_result=True)
+def spread(operation_id: int) -> None:
+    """An action on everything in a list, for a while; then to the end of the queue, so that others get their turn."""
+    operation = Operation.objects.select_related("account__user").filter(pk=operation_id).first()
+    if operation is None:
+        return
+    until = time.monotonic() + SPREAD_SECONDS
+    with _language_of(operation.account):
+        while operations.spread(operation_id):
+            if time.monotonic() > until:
+                nudge_spread(operation_id)
+                return
+
+
 @shared_task(name="webmail.send", ignore_result=True)
 def send(submission_id: int) -> None:
     account = Account.objects.select_related("user").filter(submissions=submission_id).first()
@@ -89,9 +106,20 @@ def sweep() -> None:
     operations.forget_old()
     for submission_id in outbox.due():
         send.delay(submission_id)
-    waiting = Operation.objects.filter(not_before__lte=timezone.now(), account__needs_user=False).open()
+    for operation_id in operations.unspread():
+        spread.delay(operation_id)
+    waiting = Operation.objects.filter(_reachable("account__"), not_before__lte=timezone.now()).open()
     for account_id in waiting.order_by().values_list("account_id", flat=True).distinct():
         replay.delay(account_id)
+
+
+def _reachable(prefix: str = "") -> Q:
+    """Accounts whose server may be asked now: one that was away is left alone until its time has come again."""
+    now = timezone.now()
+    return Q(
+        Q(**{f"{prefix}failures": 0}) | Q(**{f"{prefix}sync_due_at__lte": now}),
+        **{f"{prefix}needs_user": False, f"{prefix}paused": False},
+    )
 
 
 @shared_task(name="webmail.pulse", ignore_result=True)
@@ -114,6 +142,10 @@ def nudge_replay(account_id: int) -> None:
     _nudge(replay, account_id)
 
 
+def nudge_spread(operation_id: int) -> None:
+    _nudge(spread, operation_id)
+
+
 def nudge_send(submission_id: int, countdown: float = 0) -> None:
     _nudge(send, submission_id, countdown)
 
@@ -126,4 +158,4 @@ def _nudge(task: Any, row_id: int, countdown: float = 0) -> None:
         log.warning("%s of %s not nudged: %s", task.name, row_id, error)
 
 
-operations.on_submit(nudge_replay)
+operations.on_submit(nudge_replay, nudge_spread)

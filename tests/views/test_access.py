@@ -52,7 +52,7 @@ def belongings(alice: Person) -> dict[str, list[Any]]:
     compose.save(draft)
     leaving = compose.new(alice.user, to="someone@example.org", subject=f"{SECRET} sending", text=SECRET)
     submission = outbox.submit(alice.user, compose.save(leaving))
-    batch = operations.change_keywords(alice.user, [message.pk], add=["$flagged"])
+    batch, _number = operations.change_keywords(alice.user, [message.pk], add=["$flagged"])
     operation = Operation.objects.get(batch=batch)
     identity = Identity.objects.get(account=alice.account)
     Identity.objects.filter(pk=identity.pk).update(name=f"{SECRET} navn")

@@ -9,6 +9,7 @@ kinds      what an operation can be
 messages   keywords, move, copy, destroy
 folders    create, rename, destroy, subscribe
 queue      submitting, undoing, replaying, failing
+many       one action on everything in a list, in batches
 verbs      what pages ask for
 """
 
@@ -23,13 +24,19 @@ from webmail.operations.folders import (
     rename_mailbox,
     subscribe,
 )
-from webmail.operations.kinds import CannotDo, chunks, join_keywords
-from webmail.operations.queue import due, fail, forget_old, on_submit, rebase, replay_due, undo
-from webmail.operations.verbs import change_keywords, copy_to, destroy, move_to, move_to_role
+from webmail.operations.kinds import KINDS, MANY, MANY_KINDS, UNDO_MANY, CannotDo, chunks, join_keywords
+from webmail.operations.many import last_id, spread, undo, unspread
+from webmail.operations.queue import due, fail, forget_old, on_submit, rebase, replay_due
+from webmail.operations.verbs import What, change_keywords, copy_to, destroy, move_to, move_to_role
 
 __all__ = [
     "DEFAULT_NAMES",
+    "KINDS",
+    "MANY",
+    "MANY_KINDS",
+    "UNDO_MANY",
     "CannotDo",
+    "What",
     "change_keywords",
     "chunks",
     "copy_to",
@@ -40,6 +47,7 @@ __all__ = [
     "fail",
     "forget_old",
     "join_keywords",
+    "last_id",
     "mailbox_for_role",
     "mailbox_name",
     "move_to",
@@ -48,6 +56,8 @@ __all__ = [
     "rebase",
     "rename_mailbox",
     "replay_due",
+    "spread",
     "subscribe",
     "undo",
+    "unspread",
 ]

@@ -26,9 +26,31 @@ def chunks(items: Sequence[Any], size: int = BATCH) -> Iterator[Sequence[Any]]:
         yield items[start : start + size]
 
 
+MANY, UNDO_MANY = "many", "undo_many"
+MANY_KINDS = (MANY, UNDO_MANY)  # never replayed themselves; see many.py
+COMBINED_LIMIT = 2000  # messages of operations that are replayed as one
+
+
 class Kind:
+    """What can be done. ``payload``, for kinds that are about messages, makes a payload of ids and further arguments;
+    ``ids_of`` is its reverse. Where ``combinable``, ``combine`` turns the payloads of operations that follow one another
+    into one with the same effect."""
+
     name: ClassVar[str]
+    combinable: ClassVar[bool] = False
     delay = timedelta(0)
+
+    @staticmethod
+    def payload(ids: Sequence[int], **arguments: Any) -> dict[str, Any]:
+        raise NotImplementedError
+
+    @staticmethod
+    def ids_of(payload: dict[str, Any]) -> list[int]:
+        return payload.get("ids", [])
+
+    @staticmethod
+    def combine(payloads: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        raise NotImplementedError
 
     @staticmethod
     def apply(op: Operation) -> None:
@@ -133,9 +155,13 @@ def found_in(store: MailStore, target: Mailbox, rows: Iterable[Message]) -> list
 def settle(rows: Sequence[Message]) -> None:
     """Save where the server has these rows now. A sync may have seen the new place first and made rows of its own:
     those give way, because ours carry what the person did."""
+    told: dict[int | None, list[Message]] = defaultdict(list)
     for row in rows:
         if row.uid:
-            Message.objects.filter(remote_mailbox_id=row.remote_mailbox_id, uid=row.uid).exclude(pk=row.pk).delete()
+            told[row.remote_mailbox_id].append(row)
+    for mailbox_id, some in told.items():
+        there = Message.objects.filter(remote_mailbox_id=mailbox_id, uid__in=[row.uid for row in some])
+        there.exclude(pk__in=[row.pk for row in some]).delete()
     Message.objects.bulk_update(rows, ["remote_mailbox", "uid"])
 
 

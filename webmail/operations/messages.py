@@ -6,10 +6,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from django.db.models import Count, F
+from django.db.models import F
 from django.utils.translation import gettext as _
 
-from webmail.models import KEYWORD_FIELDS, Mailbox, Message, MessageBody, Operation, forget_file
+from webmail.models import KEYWORD_COLUMNS, KEYWORD_FIELDS, Mailbox, Message, MessageBody, Operation, forget_file
 from webmail.operations.kinds import (
     UNDO_WINDOW,
     Kind,
@@ -33,10 +33,37 @@ class ChangeKeywords(Kind):
     """payload ``{"changes": [{"ids", "add", "remove"}]}``; before: the same shape, undoing exactly what changed."""
 
     name = "keywords"
+    combinable = True
+
+    @staticmethod
+    def payload(ids: Sequence[int], **arguments: Any) -> dict[str, Any]:
+        return {"changes": [{"ids": list(ids), "add": sorted(arguments["add"]), "remove": sorted(arguments["remove"])}]}
+
+    @staticmethod
+    def ids_of(payload: dict[str, Any]) -> list[int]:
+        return [pk for change in payload["changes"] for pk in change["ids"]]
+
+    @staticmethod
+    def combine(payloads: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        last: dict[int, dict[str, bool]] = defaultdict(dict)  # message -> keyword -> there or not, in the end
+        for change in (change for payload in payloads for change in payload["changes"]):
+            said = {**dict.fromkeys(change["add"], True), **dict.fromkeys(change["remove"], False)}
+            for pk in change["ids"]:
+                last[pk] |= said
+        groups: dict[frozenset[tuple[str, bool]], list[int]] = defaultdict(list)
+        for pk, said in last.items():
+            groups[frozenset(said.items())].append(pk)
+        return {
+            "changes": [
+                {"ids": ids, "add": sorted(k for k, on in said if on), "remove": sorted(k for k, on in said if not on)}
+                for said, ids in groups.items()
+            ]
+        }
 
     @staticmethod
     def apply(op: Operation) -> None:
         undo: dict[tuple[tuple[str, ...], tuple[str, ...]], list[int]] = defaultdict(list)
+        unread: dict[int, int] = defaultdict(int)
         for change in op.payload["changes"]:
             add, remove = set(change["add"]), set(change["remove"])
             for some in chunks(change["ids"]):
@@ -48,8 +75,11 @@ class ChangeKeywords(Kind):
                     added, removed = row.keywords - old, old - row.keywords
                     if added or removed:
                         undo[tuple(sorted(removed)), tuple(sorted(added))].append(row.pk)
-                _count_unread(rows, some)
-                Message.objects.bulk_update(rows, KEYWORD_FIELDS)
+                    if row.mailbox_id and "$seen" in added | removed:
+                        unread[row.mailbox_id] += 1 if "$seen" in removed else -1
+                _write_keywords(rows, add, remove)
+        for mailbox_id, number in unread.items():
+            Mailbox(pk=mailbox_id).count(unread=number)
         op.before = {"changes": [{"ids": ids, "add": add, "remove": remove} for (add, remove), ids in undo.items()]}
 
     @staticmethod
@@ -73,17 +103,14 @@ class ChangeKeywords(Kind):
         return ("keywords", op.before) if op.before["changes"] else None
 
 
-def _count_unread(rows: Sequence[Message], ids: Sequence[int]) -> None:
-    """Move the kept counts by the difference between these rows, not yet saved, and their stored selves."""
-    unread: dict[int, int] = defaultdict(int)
-    stored = Message.objects.filter(pk__in=ids, seen=False, mailbox__isnull=False)
-    for mailbox_id, number in stored.values_list("mailbox").annotate(Count("id")):
-        unread[mailbox_id] -= number
-    for row in rows:
-        if row.mailbox_id and not row.seen:
-            unread[row.mailbox_id] += 1
-    for mailbox_id, number in unread.items():
-        Mailbox(pk=mailbox_id).count(unread=number)
+def _write_keywords(rows: Sequence[Message], add: set[str], remove: set[str]) -> None:
+    """The usual keywords are columns, and one statement sets them for all; labels differ from row to row."""
+    columns = {KEYWORD_COLUMNS[keyword]: True for keyword in add & KEYWORD_COLUMNS.keys()}
+    columns |= {KEYWORD_COLUMNS[keyword]: False for keyword in remove & KEYWORD_COLUMNS.keys()}
+    if columns:
+        Message.objects.filter(pk__in=[row.pk for row in rows]).update(**columns)
+    if (add | remove) - KEYWORD_COLUMNS.keys():
+        Message.objects.bulk_update(rows, ["labels"])
 
 
 def _show_in(ids: Sequence[int], target_id: int | None) -> dict[str, list[int]]:
@@ -131,6 +158,23 @@ class Move(Kind):
     """payload ``{"moves": [{"ids", "target"}]}``; before: ``{mailbox id: [message ids]}``."""
 
     name = "move"
+    combinable = True
+
+    @staticmethod
+    def payload(ids: Sequence[int], **arguments: Any) -> dict[str, Any]:
+        return {"moves": [{"ids": list(ids), "target": arguments["target"]}]}
+
+    @staticmethod
+    def ids_of(payload: dict[str, Any]) -> list[int]:
+        return [pk for move in payload["moves"] for pk in move["ids"]]
+
+    @staticmethod
+    def combine(payloads: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        targets = {pk: move["target"] for payload in payloads for move in payload["moves"] for pk in move["ids"]}
+        groups: dict[int, list[int]] = defaultdict(list)
+        for pk, target in targets.items():
+            groups[target].append(pk)
+        return {"moves": [{"ids": ids, "target": target} for target, ids in groups.items()]}
 
     @staticmethod
     def apply(op: Operation) -> None:
@@ -175,6 +219,10 @@ class Copy(Kind):
     """payload ``{"ids", "target"}``; before ``{"copies": {new id: old id}}``."""
 
     name = "copy"
+
+    @staticmethod
+    def payload(ids: Sequence[int], **arguments: Any) -> dict[str, Any]:
+        return {"ids": list(ids), "target": arguments["target"]}
 
     @staticmethod
     def apply(op: Operation) -> None:
@@ -227,7 +275,16 @@ class Destroy(Kind):
     """payload ``{"ids"}``; held back for UNDO_WINDOW, then gone for good; before as in Move."""
 
     name = "destroy"
+    combinable = True
     delay = UNDO_WINDOW
+
+    @staticmethod
+    def payload(ids: Sequence[int], **arguments: Any) -> dict[str, Any]:
+        return {"ids": list(ids)}
+
+    @staticmethod
+    def combine(payloads: Sequence[dict[str, Any]]) -> dict[str, Any]:
+        return {"ids": list(dict.fromkeys(pk for payload in payloads for pk in payload["ids"]))}
 
     @staticmethod
     def apply(op: Operation) -> None:

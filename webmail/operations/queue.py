@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from django.db import transaction
@@ -13,25 +14,34 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from accounts.models import Account, User
+from accounts.models import Account
 from accounts.troubles import explain
 from webmail import events
 from webmail.models import Message, Operation, OperationState
-from webmail.operations.kinds import KINDS
+from webmail.operations.kinds import COMBINED_LIMIT, KINDS, MANY, MANY_KINDS
 from webmail.protocols.base import MailStore
 from webmail.protocols.errors import MailError, ProtocolError, Refused, StateLost
 
 log = logging.getLogger(__name__)
-MAX_ATTEMPTS = 12
 MAX_DEFECTS = 3
 HISTORY = timedelta(days=30)  # how long what was done is kept to be undone
+GIVE_UP = timedelta(days=14)  # how long a server that cannot be worked with is waited for
+MAX_WAIT = timedelta(hours=1)
+LOOK_AHEAD = 200  # open operations that are looked at to find the next
 _nudge: Callable[[int], None] | None = None
+_nudge_spread: Callable[[int], None] | None = None
 
 
-def on_submit(nudge: Callable[[int], None]) -> None:
+def on_submit(nudge: Callable[[int], None], nudge_spread: Callable[[int], None]) -> None:
     """tasks.py says here how to tell a worker; operations know of no queue."""
-    global _nudge
-    _nudge = nudge
+    global _nudge, _nudge_spread
+    _nudge, _nudge_spread = nudge, nudge_spread
+
+
+def nudge_spread(pk: int) -> None:
+    """Once this transaction is over, have a worker go on with an operation that is spread."""
+    if _nudge_spread:
+        transaction.on_commit(partial(_nudge_spread, pk))
 
 
 @transaction.atomic
@@ -41,8 +51,9 @@ def submit(
     payload: dict[str, Any],
     batch: uuid.UUID | None = None,
     undoes: uuid.UUID | None = None,
+    spreading: bool = False,
 ) -> Operation:
-    """Apply to the cache and queue for the server, in one transaction."""
+    """Apply to the cache and queue for the server, in one transaction. ``spreading``: as part of one on many."""
     what = KINDS[name]
     op = Operation(
         account=account,
@@ -52,12 +63,22 @@ def submit(
         undoes=undoes,
         not_before=timezone.now() + what.delay,
     )
+    if not spreading:
+        _outweigh_many(account, what.ids_of(payload))
     what.apply(op)
+    op.total = len(what.ids_of(payload))
     if account.downloads and what.delay == timedelta(0):
         op.state = OperationState.DONE
     op.save()
     transaction.on_commit(lambda: _tell(op))
     return op
+
+
+def _outweigh_many(account: Account, ids: Sequence[int]) -> None:
+    """What is done to a message now comes after what is being spread over all, though that may reach it later."""
+    for many in Operation.objects.filter(account=account, kind=MANY).open().select_for_update() if ids else ():
+        many.before["but"] = sorted({*many.before["but"], *ids})
+        many.save(update_fields=["before"])
 
 
 def _tell(op: Operation) -> None:
@@ -66,16 +87,9 @@ def _tell(op: Operation) -> None:
         _nudge(op.account_id)
 
 
-def undo(user: User, batch: uuid.UUID) -> bool:
-    """Take back all operations of an action: canceled while they wait, by their inverse afterwards. False: too late."""
-    undone = False
-    for op in Operation.objects.for_user(user).filter(batch=batch).select_related("account").order_by("-id"):
-        undone |= _undo_one(op)
-    return undone
-
-
 @transaction.atomic
-def _undo_one(op: Operation) -> bool:
+def undo_one(op: Operation, back: uuid.UUID) -> bool:
+    """Cancel it while it waits, else submit its inverse in the batch ``back``. False: too late."""
     what = KINDS[op.kind]
     if op.kind == "create_mailbox" and _needed_later(op):
         return False
@@ -90,7 +104,7 @@ def _undo_one(op: Operation) -> bool:
     inverse = what.inverse(op)
     if inverse is None:
         return False
-    submit(op.account, *inverse, undoes=op.batch)
+    submit(op.account, *inverse, batch=back, undoes=op.batch)
     Operation.objects.filter(pk=op.pk, state=OperationState.DONE).update(state=OperationState.REVERTED)
     return True
 
@@ -109,69 +123,115 @@ def _needed_later(op: Operation) -> bool:
 
 
 def due(account: Account) -> bool:
-    return _next(account) is not None
+    return bool(_next(account))
 
 
-def _next(account: Account) -> Operation | None:
-    """The oldest operation whose time has come; folder operations never overtake one another."""
+def _next(account: Account) -> list[Operation]:
+    """What is to be replayed now: the oldest operation whose time has come, and those right after it that can be
+    replayed together with it. Folder operations never overtake one another."""
     waiting_folders = False
-    for op in Operation.objects.filter(account=account).open().order_by("id")[:200]:
+    run: list[Operation] = []
+    waiting = Operation.objects.filter(account=account).open().exclude(kind__in=MANY_KINDS).order_by("id")[:LOOK_AHEAD]
+    for op in waiting:
+        is_due = op.not_before <= timezone.now()
+        if run:
+            if not (is_due and _joins(run, op)):
+                break
+            run.append(op)
+            continue
         about_folders = op.kind.endswith("_mailbox")
-        if op.not_before <= timezone.now() and about_folders and waiting_folders:
-            return None  # what comes after it may be about the folder that it makes
-        if op.not_before <= timezone.now():
-            return op
+        if is_due and about_folders and waiting_folders:
+            return []  # what comes after it may be about the folder that it makes
+        if is_due:
+            run.append(op)
+            continue
         if op.attempts:
-            return None  # failed and waiting to be tried again: what came after it may depend on it
+            return []  # failed and waiting to be tried again: what came after it may depend on it
         waiting_folders |= about_folders
-    return None
+    return run
+
+
+def _joins(run: Sequence[Operation], op: Operation) -> bool:
+    """Only what was never tried is combined: of what failed once, the one that fails must be found."""
+    if op.attempts or run[0].attempts or op.kind != run[0].kind:
+        return False
+    return KINDS[op.kind].combinable and sum(other.total for other in run) + op.total <= COMBINED_LIMIT
 
 
 def replay_due(account: Account, store: MailStore) -> int:
     """Replay what is due, in order; how many were done. Raises MailError if the server cannot be worked with now."""
     done = 0
-    while op := _next(account):
-        if not _replay_one(op, store):
+    while ops := _next(account):
+        if not _replay(ops, store):
             break
-        done += 1
+        done += len(ops)
     return done
 
 
-def _replay_one(op: Operation, store: MailStore) -> bool:
+def _replay(ops: Sequence[Operation], store: MailStore) -> bool:
     """False: stop here for now. Raises MailError if the server cannot be worked with."""
-    unclaimed = Operation.objects.filter(pk=op.pk, state=op.state, attempts=op.attempts)
-    claimed = unclaimed.update(state=OperationState.REPLAYING, attempts=op.attempts + 1)
-    if not claimed:
+    ops = [op for op in ops if _claim(op)]
+    if not ops:
         return True  # taken back at the last moment
-    op.attempts += 1
+    op = _combined(ops)
     try:
         what = KINDS[op.kind]
         what.settle_here(op) if op.account.downloads else what.replay(op, store)
     except StateLost:
         # The server numbered a mailbox anew. A sync finds its messages again; this waits for it.
-        _postpone(op)
+        _postpone(ops)
         Account.objects.filter(pk=op.account_id).update(sync_wanted=True)
         return False
     except MailError as error:
-        if isinstance(error, Refused) or not (error.retryable or error.needs_user) or op.attempts >= MAX_ATTEMPTS:
-            fail(op, error)
-            return True
-        _postpone(op)
-        raise
+        return _failed(ops, error)
     except Exception:  # a defect of ours must not stop all that comes after it for ever
         log.exception("operation %s (%s)", op.pk, op.kind)
-        if op.attempts < MAX_DEFECTS:
-            _postpone(op)
+        if len(ops) > 1 or op.attempts < MAX_DEFECTS:
+            _postpone(ops)
             return False
         fail(op, ProtocolError(_("An error in Postkasse; the operator finds it in the log.")))
         return True
-    Operation.objects.filter(pk=op.pk).update(state=OperationState.DONE)
+    Operation.objects.filter(pk__in=[op.pk for op in ops]).update(state=OperationState.DONE)
     return True
 
 
-def _postpone(op: Operation) -> None:
-    wait = timedelta(seconds=min(5 * 2**op.attempts, 3600))
-    Operation.objects.filter(pk=op.pk).update(state=OperationState.PENDING, not_before=timezone.now() + wait)
+def _claim(op: Operation) -> bool:
+    unclaimed = Operation.objects.filter(pk=op.pk, state=op.state, attempts=op.attempts)
+    claimed = unclaimed.update(state=OperationState.REPLAYING, attempts=op.attempts + 1)
+    op.attempts += 1
+    return bool(claimed)
+
+
+def _combined(ops: Sequence[Operation]) -> Operation:
+    """One operation, never saved, that does on the server what all of these do."""
+    if len(ops) == 1:
+        return ops[0]
+    payload = KINDS[ops[0].kind].combine([op.payload for op in ops])
+    return Operation(account=ops[0].account, kind=ops[0].kind, payload=payload, attempts=1)
+
+
+def _failed(ops: Sequence[Operation], error: MailError) -> bool:
+    """True: go on with the next. Raises ``error`` again where the server cannot be worked with: that is waited for as
+    long as GIVE_UP says, since people are offline for days; what the server refuses is refused at once."""
+    final = isinstance(error, Refused) or not (error.retryable or error.needs_user)
+    if final and len(ops) > 1:
+        _postpone(ops, timedelta(0))  # one by one, to find the one that it does not want
+        return True
+    tired = ops[0].created_at < timezone.now() - GIVE_UP
+    confused = isinstance(error, ProtocolError) and ops[0].attempts >= MAX_DEFECTS
+    if final or tired or confused:
+        for op in ops:
+            fail(op, error)
+        return True
+    _postpone(ops)
+    raise error
+
+
+def _postpone(ops: Sequence[Operation], wait: timedelta | None = None) -> None:
+    if wait is None:
+        wait = min(timedelta(seconds=5) * 2 ** min(ops[0].attempts, 20), MAX_WAIT)
+    waiting = Operation.objects.filter(pk__in=[op.pk for op in ops])
+    waiting.update(state=OperationState.PENDING, not_before=timezone.now() + wait)
 
 
 @transaction.atomic

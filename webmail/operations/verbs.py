@@ -1,71 +1,88 @@
-"""What pages ask for: one action on messages of several accounts, an operation for each, joined as a batch."""
+"""What pages ask for: one action on messages of several accounts, an operation for each, joined as a batch.
+
+``what`` is ids, or a Selection: everything in a list."""
 
 from __future__ import annotations
 
 import uuid
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
 from django.utils.translation import gettext as _
 
 from accounts.models import Account, User
 from webmail.models import Mailbox, Message
 from webmail.operations.folders import mailbox_for_role
-from webmail.operations.kinds import CannotDo, chunks
+from webmail.operations.kinds import BATCH, KINDS, CannotDo, chunks
+from webmail.operations.many import submit_many
 from webmail.operations.queue import submit
+from webmail.selection import Selection
+
+What = Sequence[int] | Selection
 
 
-def by_account(user: User, ids: Iterable[int]) -> Iterator[tuple[Account, list[int]]]:
+def _by_account(user: User, ids: Iterable[int]) -> Iterator[tuple[Account, list[int]]]:
     """The person's own among these messages, by account."""
     groups: dict[int, list[int]] = defaultdict(list)
     for some in chunks(list(dict.fromkeys(ids))):
         for account_id, pk in Message.objects.for_user(user).filter(pk__in=some).values_list("account_id", "pk"):
             groups[account_id].append(pk)
-    accounts = Account.objects.for_user(user).in_bulk(groups)
+    accounts = {account.pk: account for account in user.account_list}
     for account_id, own in groups.items():
         yield accounts[account_id], own
 
 
-def change_keywords(user: User, ids: Iterable[int], add: Iterable[str] = (), remove: Iterable[str] = ()) -> uuid.UUID:
-    batch = uuid.uuid4()
-    for account, own in by_account(user, ids):
-        submit(account, "keywords", {"changes": [{"ids": own, "add": sorted(add), "remove": sorted(remove)}]}, batch)
-    return batch
+def _selected_by_account(user: User, selection: Selection) -> Iterator[tuple[Account, Selection | list[int]]]:
+    """A small selection becomes its ids, which is done at once and whole."""
+    for account in user.account_list:
+        ids = list(selection.messages(account.pk).values_list("pk", flat=True)[: BATCH + 1])
+        if ids:
+            yield account, ids if len(ids) <= BATCH else selection
 
 
-def move_to(user: User, ids: Iterable[int], target: Mailbox) -> uuid.UUID:
-    """Raises CannotDo if a message belongs to another account."""
-    batch = uuid.uuid4()
-    groups = list(by_account(user, ids))
-    if any(account.pk != target.account_id for account, own in groups):
-        raise CannotDo(_("Messages can be moved within their own account only."))
-    for account, own in groups:
-        submit(account, "move", {"moves": [{"ids": own, "target": target.pk}]}, batch)
-    return batch
+def _act(user: User, what: What, name: str, arguments: Callable[[Account], dict[str, Any]]) -> tuple[uuid.UUID, int]:
+    """The batch, and how many messages it is about."""
+    batch, number = uuid.uuid4(), 0
+    parts = _selected_by_account(user, what) if isinstance(what, Selection) else _by_account(user, what)
+    for account, own in list(parts):
+        if isinstance(own, Selection):
+            number += submit_many(account, name, arguments(account), own, batch)
+            continue
+        submit(account, name, KINDS[name].payload(own, **arguments(account)), batch)
+        number += len(own)
+    return batch, number
 
 
-def move_to_role(user: User, ids: Iterable[int], role: str) -> uuid.UUID:
+def change_keywords(
+    user: User, what: What, add: Iterable[str] = (), remove: Iterable[str] = ()
+) -> tuple[uuid.UUID, int]:
+    change = {"add": sorted(add), "remove": sorted(remove)}
+    return _act(user, what, "keywords", lambda account: change)
+
+
+def move_to(user: User, what: What, target: Mailbox) -> tuple[uuid.UUID, int]:
+    """Raises CannotDo if a message belongs to another account, before anything is moved."""
+    _all_of(user, what, target, _("Messages can be moved within their own account only."))
+    return _act(user, what, "move", lambda account: {"target": target.pk})
+
+
+def move_to_role(user: User, what: What, role: str) -> tuple[uuid.UUID, int]:
     """To the archive, junk or trash of each message's own account, which is made if it has none."""
-    batch = uuid.uuid4()
-    for account, own in by_account(user, ids):
-        target = mailbox_for_role(account, role)
-        submit(account, "move", {"moves": [{"ids": own, "target": target.pk}]}, batch)
-    return batch
+    return _act(user, what, "move", lambda account: {"target": mailbox_for_role(account, role).pk})
 
 
-def copy_to(user: User, ids: Iterable[int], target: Mailbox) -> uuid.UUID:
-    """Raises CannotDo if a message belongs to another account."""
-    batch = uuid.uuid4()
-    groups = list(by_account(user, ids))
-    if any(account.pk != target.account_id for account, own in groups):
-        raise CannotDo(_("Messages can be copied within their own account only."))
-    for account, own in groups:
-        submit(account, "copy", {"ids": own, "target": target.pk}, batch)
-    return batch
+def copy_to(user: User, what: What, target: Mailbox) -> tuple[uuid.UUID, int]:
+    """Raises CannotDo if a message belongs to another account, before anything is copied."""
+    _all_of(user, what, target, _("Messages can be copied within their own account only."))
+    return _act(user, what, "copy", lambda account: {"target": target.pk})
 
 
-def destroy(user: User, ids: Iterable[int]) -> uuid.UUID:
-    batch = uuid.uuid4()
-    for account, own in by_account(user, ids):
-        submit(account, "destroy", {"ids": own}, batch)
-    return batch
+def destroy(user: User, what: What) -> tuple[uuid.UUID, int]:
+    return _act(user, what, "destroy", lambda account: {})
+
+
+def _all_of(user: User, what: What, target: Mailbox, otherwise: str) -> None:
+    parts = _selected_by_account(user, what) if isinstance(what, Selection) else _by_account(user, what)
+    if any(account.pk != target.account_id for account, _own in parts):
+        raise CannotDo(otherwise)

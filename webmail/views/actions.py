@@ -28,28 +28,29 @@ KEYWORD_ACTIONS: dict[str, tuple[list[str], list[str]]] = {
 ROLES = ("archive", "junk", "trash", "inbox")
 
 
-def _selection(request: Request) -> list[int]:
-    """The one row whose button was pressed, everything in the list, or the ticked rows."""
+def _selected(request: Request) -> operations.What:
+    """The one row whose button was pressed, everything in the list as the person saw it, or the ticked rows."""
     only = request.GET.get("only", "")
     if only:
         return [listing.number(only)]
     if request.POST.get("all"):
-        return listing.scope_of(request.user, request.POST["all"], request.POST.get("f", "")).all_ids()
+        scope = listing.scope_of(request.user, request.POST["all"], request.POST.get("f", ""))
+        return scope.selection(request.POST.get("q", "")[:500], request.POST.get("until", ""))
     return [listing.number(value) for value in request.POST.getlist("id")[:1000]]
 
 
-def _act(request: Request, act: Callable[[list[int]], uuid.UUID], said: Callable[[int], str]) -> HttpResponse:
-    ids = _selection(request)
-    if not ids:
-        problem(request, _("Nothing was selected."))
-        return back(request)
+def _act(
+    request: Request, act: Callable[[operations.What], tuple[uuid.UUID, int]], said: Callable[[int], str]
+) -> HttpResponse:
     try:
-        batch = act(ids)
+        batch, number = act(_selected(request))
     except operations.CannotDo as error:
         problem(request, str(error))
         return back(request)
-    if not request.POST.get("quiet"):
-        notice(request, said(len(ids)), batch)
+    if not number:
+        problem(request, _("Nothing was selected."))
+    elif not request.POST.get("quiet"):
+        notice(request, said(number), batch)
     return back(request)
 
 
@@ -66,7 +67,7 @@ def keywords(request: Request) -> HttpResponse:
         "star": lambda n: ngettext("Starred %(n)d message.", "Starred %(n)d messages.", n) % {"n": n},
         "unstar": lambda n: ngettext("Unstarred %(n)d message.", "Unstarred %(n)d messages.", n) % {"n": n},
     }
-    return _act(request, lambda ids: operations.change_keywords(request.user, ids, add, remove), texts[name])
+    return _act(request, lambda what: operations.change_keywords(request.user, what, add, remove), texts[name])
 
 
 @require_POST
@@ -87,11 +88,11 @@ def move(request: Request) -> HttpResponse:
                 ngettext("Moved %(n)d message to Inbox.", "Moved %(n)d messages to Inbox.", n) % {"n": n}
             ),
         }
-        return _act(request, lambda ids: operations.move_to_role(request.user, ids, role), texts[role])
+        return _act(request, lambda what: operations.move_to_role(request.user, what, role), texts[role])
     target = _target(request)
     return _act(
         request,
-        lambda ids: operations.move_to(request.user, ids, target),
+        lambda what: operations.move_to(request.user, what, target),
         lambda n: (
             ngettext("Moved %(n)d message to %(folder)s.", "Moved %(n)d messages to %(folder)s.", n)
             % {"n": n, "folder": target.title}
@@ -105,7 +106,7 @@ def copy(request: Request) -> HttpResponse:
     target = _target(request)
     return _act(
         request,
-        lambda ids: operations.copy_to(request.user, ids, target),
+        lambda what: operations.copy_to(request.user, what, target),
         lambda n: (
             ngettext("Copied %(n)d message to %(folder)s.", "Copied %(n)d messages to %(folder)s.", n)
             % {"n": n, "folder": target.title}
@@ -123,6 +124,6 @@ def _target(request: Request) -> Mailbox:
 def destroy(request: Request) -> HttpResponse:
     return _act(
         request,
-        lambda ids: operations.destroy(request.user, ids),
+        lambda what: operations.destroy(request.user, what),
         lambda n: ngettext("Deleted %(n)d message for good.", "Deleted %(n)d messages for good.", n) % {"n": n},
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from django.contrib.auth.decorators import login_required
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
@@ -13,7 +15,8 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from accounts.models import Account
 from accounts.requests import Request
 from webmail import operations
-from webmail.models import Mailbox, Message
+from webmail.models import Mailbox
+from webmail.selection import Selection
 from webmail.views import navigation
 from webmail.views.listing import number
 from webmail.views.redirection import SeeOther, back, notice, problem
@@ -110,9 +113,10 @@ def empty(request: Request, pk: int) -> HttpResponse:
             )
         )
         return _ask(request, text % {"n": number, "name": mailbox.title}, _("Empty"))
-    ids = list(Message.objects.filter(mailbox=mailbox).values_list("pk", flat=True))
-    batch = operations.destroy(request.user, ids) if for_good else operations.move_to_role(request.user, ids, "trash")
-    notice(request, _("“%(name)s” was emptied.") % {"name": mailbox.title}, batch if ids else None)
+    what = Selection((mailbox.pk,), last=operations.last_id())
+    act = operations.destroy if for_good else partial(operations.move_to_role, role="trash")
+    batch, number = act(request.user, what)
+    notice(request, _("“%(name)s” was emptied.") % {"name": mailbox.title}, batch if number else None)
     return SeeOther(reverse("folder", args=[pk]))
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import heapq
 import re
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -23,6 +23,8 @@ from django.utils.translation import ngettext, pgettext
 
 from accounts.models import User
 from webmail.models import Mailbox, Message
+from webmail.operations import last_id
+from webmail.selection import Cursor, Selection
 
 ROW_FIELDS = (
     "id", "account_id", "mailbox_id", "thread_id", "subject", "from_name", "from_email", "addresses", "received_at",
@@ -33,34 +35,6 @@ FILTERS: dict[str, dict[str, Any]] = {
     "starred": {"flagged": True},
     "files": {"has_attachment": True},
 }
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-@dataclass(frozen=True, slots=True)
-class Cursor:
-    """A place in a list: just after (received_at, id), newest first."""
-
-    received_at: datetime
-    pk: int
-
-    def __str__(self) -> str:
-        return f"{(self.received_at - EPOCH) // timedelta(microseconds=1)}-{self.pk}"
-
-    @classmethod
-    def parse(cls, text: str) -> Cursor | None:
-        stamp, _dash, pk = text.rpartition("-")
-        if not re.fullmatch(r"-?\d{1,18}-\d{1,18}", text, re.ASCII):
-            return None
-        try:
-            return cls(EPOCH + timedelta(microseconds=int(stamp)), int(pk))
-        except OverflowError:
-            return None
-
-    def older(self) -> Q:
-        return Q(received_at__lt=self.received_at) | Q(received_at=self.received_at, id__lt=self.pk)
-
-    def newer(self) -> Q:
-        return Q(received_at__gt=self.received_at) | Q(received_at=self.received_at, id__gt=self.pk)
 
 
 @dataclass(slots=True)
@@ -134,9 +108,13 @@ class Scope:
             )
         return (min(newer)[1] if newer else None), (max(older)[1] if older else None)
 
-    def all_ids(self) -> list[int]:
-        """Everything in it, for an action on all."""
-        return [pk for source in self.sources() for pk in source.values_list("pk", flat=True)]
+    def selection(self, query: str, until: str) -> Selection:
+        """Everything in it, for an action on all; ``until`` is the cursor of the newest message that was shown."""
+        where = {**(self.everywhere or {}), **FILTERS.get(self.filter, {})}
+        mailboxes = tuple(mailbox.pk for mailbox in self.mailboxes)
+        if self.everywhere is None and not mailboxes:
+            raise Http404
+        return Selection(mailboxes, where, query if self.key == "search" else "", last_id(), until)
 
     def href(self, **query: str) -> str:
         query = {k: v for k, v in {"f": self.filter, **query}.items() if v}
@@ -175,6 +153,8 @@ def scope_of(user: User, key: str, filter: str = "") -> Scope:
         return Scope(user, key, _("Unread"), reverse("unread"), everywhere={"seen": False}, filter=filter)
     if key == "starred":
         return Scope(user, key, _("Starred"), reverse("starred"), everywhere={"flagged": True}, filter=filter)
+    if key == "search":
+        return Scope(user, key, _("Search"), reverse("search"), everywhere={}, filter=filter)
     name, _dash, pk = key.partition("-")
     if name == "folder":
         wanted = number(pk)

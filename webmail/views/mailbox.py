@@ -70,6 +70,7 @@ def list_context(
         "days": listing.days(scope, messages, current.pk if current else None),
         "older": scope.href(after=str(listing.Cursor(last.received_at, last.pk))) if last else "",
         "first": scope.href() if after else "",
+        "until": str(listing.Cursor(messages[0].received_at, messages[0].pk)) if messages and not after else "",
         "here": request.get_full_path(),
         "filters": [(name, title, scope.filter == name) for name, title in _filters(scope)],
         "in_trash": bool(scope.mailbox and scope.mailbox.role in ("trash", "junk")),

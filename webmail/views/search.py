@@ -40,5 +40,6 @@ def show(request: Request) -> HttpResponse:
         **navigation.context(request, "search"), "query": query, "days": days, "scope": scope,
         "summary": counted if query else "", "here": request.get_full_path(), "more": more, "incomplete": incomplete,
         "targets": targets(request, scope),
+        "until": str(listing.Cursor(found[0].received_at, found[0].pk)) if found else "",
     }  # fmt: skip
     return render(request, "webmail/search.html", context)

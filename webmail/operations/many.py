@@ -1,0 +1,144 @@
+"""One action on everything in a list: spread over the messages in bounded batches, with progress.
+
+An operation of the kind ``many`` is never replayed. It holds a selection and what is to be done to it; each step takes
+the next messages from the selection's top and submits one ordinary operation for them under the same batch, so replay,
+failure and undo of those are what they always are. A step is one transaction that moves the place on, from a place
+nobody else has moved from meanwhile: any number of workers may try, and a crash repeats nothing.
+
+Undoing such an action is itself one: ``undo_many`` takes back the batch's operations one by one, newest first.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from accounts.models import Account, User
+from webmail import events
+from webmail.models import Message, Operation, OperationState
+from webmail.operations.kinds import BATCH, KINDS, MANY, MANY_KINDS, UNDO_MANY, CannotDo
+from webmail.operations.queue import nudge_spread, submit, undo_one
+from webmail.protocols.errors import MailError
+from webmail.selection import Cursor, Selection
+
+AT_ONCE = 3  # operations of a batch that are undone while the person waits
+
+
+def submit_many(account: Account, name: str, arguments: dict[str, Any], selection: Selection, batch: uuid.UUID) -> int:
+    """Do ``name`` to everything selected in this account: the first messages now, the rest in the background. How many
+    they are in all."""
+    total = selection.messages(account.pk).order_by().count()
+    if total == 0:
+        return 0
+    payload = {"selection": selection.to_json(), "kind": name, "arguments": arguments, "place": ""}
+    op = Operation.objects.create(
+        account=account, kind=MANY, payload=payload, before={"but": []}, batch=batch, total=total
+    )
+    if spread(op.pk):
+        nudge_spread(op.pk)
+    return total
+
+
+def spread(pk: int) -> bool:
+    """One step of a ``many`` or ``undo_many``; True if there is more to do."""
+    op = Operation.objects.filter(pk=pk, kind__in=MANY_KINDS).open().select_related("account").first()
+    if op is None:
+        return False
+    more = _undo_step(op) if op.kind == UNDO_MANY else _step(op)
+    events.publish(
+        op.account.user_id, "operation", batch=str(op.batch), done=op.done, total=op.total, what=op.payload["kind"]
+    )
+    return more
+
+
+@transaction.atomic
+def _step(op: Operation) -> bool:
+    """Raises nothing for what cannot be done to some of them: a target that is gone ends the whole."""
+    place = Cursor.parse(op.payload["place"])
+    rows = Selection.from_json(op.payload["selection"]).messages(op.account_id)
+    if place:
+        rows = rows.filter(received_at__lte=place.received_at).filter(place.older())
+    found = list(rows.values_list("pk", "received_at")[:BATCH])
+    before = op.done
+    op.done += len(found)
+    last = len(found) < BATCH
+    if found:
+        op.payload["place"] = str(Cursor(found[-1][1], found[-1][0]))
+    op.state = OperationState.DONE if last else OperationState.REPLAYING
+    here = Operation.objects.filter(pk=op.pk, done=before).open()
+    if not here.update(done=op.done, payload=op.payload, state=op.state):
+        return False  # somebody else went on from here, or it was taken back
+    # What the person did to one of them since they said "all" is later than this, and so outweighs it.
+    but = set(Operation.objects.values_list("before", flat=True).get(pk=op.pk)["but"])
+    ids = [pk for pk, _at in found if pk not in but]
+    if ids:
+        what = KINDS[op.payload["kind"]]
+        try:
+            with transaction.atomic():
+                submit(op.account, what.name, what.payload(ids, **op.payload["arguments"]), op.batch, spreading=True)
+        except (MailError, CannotDo) as error:
+            trouble = getattr(error, "detail", "") or str(error)
+            Operation.objects.filter(pk=op.pk).update(state=OperationState.FAILED, trouble=trouble, told=False)
+            return False
+    return not last
+
+
+# --- taking back ------------------------------------------------------------------------------------------------
+
+
+def undo(user: User, batch: uuid.UUID) -> bool:
+    """Take back all operations of an action: canceled while they wait, by their inverse afterwards. False: too late."""
+    mine = Operation.objects.for_user(user).filter(batch=batch)
+    mine.filter(kind=MANY).open().update(state=OperationState.CANCELED)
+    mine.filter(kind=MANY, state=OperationState.DONE).update(state=OperationState.REVERTED)
+    parts = mine.exclude(kind__in=MANY_KINDS).order_by("-id")
+    ids = list(parts.values_list("pk", flat=True))
+    back = uuid.uuid4()  # of what undoes it, so that this can be undone in its turn
+    undone = _undo_all(ids[:AT_ONCE], back)
+    if len(ids) > AT_ONCE:
+        first = parts.select_related("account")[0]
+        op = Operation.objects.create(
+            account=first.account, kind=UNDO_MANY, batch=back, undoes=batch, done=AT_ONCE, total=len(ids),
+            payload={"kind": first.kind, "operations": ids[AT_ONCE:], "back": str(back)},
+        )  # fmt: skip
+        nudge_spread(op.pk)
+        return True
+    return undone
+
+
+def _undo_all(ids: Iterable[int], back: uuid.UUID) -> bool:
+    undone = False
+    for pk in ids:
+        op = Operation.objects.select_related("account").filter(pk=pk).first()
+        undone |= op is not None and undo_one(op, back)
+    return undone
+
+
+@transaction.atomic
+def _undo_step(op: Operation) -> bool:
+    left = op.payload["operations"]
+    some, rest = left[:1], left[1:]
+    before = op.done
+    op.done, op.payload["operations"] = op.done + len(some), rest
+    op.state = OperationState.REPLAYING if rest else OperationState.DONE
+    here = Operation.objects.filter(pk=op.pk, done=before).open()
+    if not here.update(done=op.done, payload=op.payload, state=op.state):
+        return False
+    _undo_all(some, uuid.UUID(op.payload["back"]))
+    return bool(rest)
+
+
+def unspread() -> list[int]:
+    """What is not spread to its end: for the sweep."""
+    waiting = Operation.objects.filter(kind__in=MANY_KINDS, not_before__lte=timezone.now()).open()
+    return list(waiting.order_by("id").values_list("pk", flat=True)[:100])
+
+
+def last_id() -> int:
+    """The highest id of any message."""
+    newest = Message.objects.order_by("-id").values_list("pk", flat=True)[:1]
+    return newest[0] if newest else 0
