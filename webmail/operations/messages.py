@@ -313,7 +313,7 @@ def forget(rows: Iterable[Message]) -> None:
     for row in rows:
         if row.blob:
             forget_file(row.blob.name)
-        if row.uid:
+        if row.uid and row.remote_mailbox_id:
             Message.objects.filter(pk=row.pk).update(
                 blob="", subject="", preview="", from_name="", from_email="", addresses={}, fields={}, structure=None
             )

@@ -358,21 +358,21 @@ class POP3Store:
         there = self._listing()
         wanted = [(uid, there[uid]) for uid in map(clean_argument, uids) if uid in there]
         window = WINDOW if "PIPELINING" in self._offered else 1
-        for start in range(0, len(wanted), window):
-            yield from self._window(wanted[start : start + window])
-
-    def _window(self, wanted: Sequence[tuple[str, int]]) -> Iterator[tuple[str, Iterator[bytes]]]:
-        pop3 = self._session()
-        with self._asking():
-            pop3.put(*(f"RETR {number}" for _, number in wanted))
-        for position, (uid, _) in enumerate(wanted, 1):
+        pop3, asked = self._session(), 0
+        for position, (uid, _) in enumerate(wanted):
             self._reading = True
+            # Asked for again when half of what was asked for is read, so that the line never falls silent; commands are
+            # so short that the server can buffer them while it is still writing to us.
+            if asked - position <= window // 2 and (ahead := wanted[asked : position + window]):
+                with pop3_errors():
+                    pop3.put(*(f"RETR {number}" for _, number in ahead))
+                asked += len(ahead)
             with pop3_errors():
                 try:
                     pop3.answer()
                 except poplib.error_proto:
                     continue  # gone, or refused: left out
-            stream = self._stream(pop3, last=position == len(wanted))
+            stream = self._stream(pop3, last=position + 1 == len(wanted))
             yield uid, _chunks(stream, 0, None)
             if self._pop3 is not pop3:
                 raise Unreachable("the session was given up between two messages")

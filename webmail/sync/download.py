@@ -1,91 +1,168 @@
-"""POP3: whole messages, one after another, into a store of our own; the blob first, then its row."""
+"""POP3: whole messages into a store of our own, and what becomes of the server's copies.
+
+RETR streams each message into a blob; a batch of them then becomes rows in one transaction, so a row is only ever there
+with its message. What was read before a line broke is kept. The server's copy is deleted (RFC 1939 §5, DELE) only when
+the account says so and the message is on the disk for good, and only QUIT makes that true: until the server has been
+seen without it, the row remembers the uid, so that a deletion that came to nothing is neither downloaded again nor
+forgotten. What disappears from the server's list stays here, and is known again should it come back.
+"""
 
 from __future__ import annotations
 
 import io
 import logging
+import os
 import tempfile
-from collections.abc import Iterable
-from datetime import datetime
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
 from typing import BinaryIO, cast
 
 from django.core.files import File
-from django.db import transaction
+from django.core.files.storage import default_storage
+from django.db import connection, transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from accounts.models import Account
+from accounts.models import Account, AfterDownload
 from webmail import bodies, mime
 from webmail.models import Mailbox, Message, forget_file
+from webmail.operations import chunks
 from webmail.protocols.base import MailStore
-from webmail.protocols.errors import NotFound, ProtocolError
 from webmail.sync.rows import assign_threads, row_of_header
 
 log = logging.getLogger(__name__)
 MAX_DOWNLOAD = 200_000_000  # octets of one message
+IN_MEMORY = 1_000_000  # octets; a larger message passes through a file
+MAX_HEADER = 256 * 1024
 
 
-def download(account: Account, mailbox: Mailbox, store: MailStore, uid: str) -> list[Message]:
-    """RETR one message into the blob store; its row is written only once the blob is durable."""
-    with tempfile.TemporaryFile() as file:
-        size = 0
-        try:
-            for chunk in store.body(mailbox.remote_name or "", uid):
-                size += len(chunk)
-                if size > MAX_DOWNLOAD:
-                    _too_large(account, mailbox, uid)
-                    raise ProtocolError(f"message {uid} is larger than {MAX_DOWNLOAD} octets")
-                file.write(chunk)
-        except NotFound:
-            return []
-        return [keep(account, mailbox, cast(BinaryIO, file), uid=uid, remote=mailbox)]
+def download(account: Account, mailbox: Mailbox, store: MailStore, uids: Sequence[str]) -> list[Message]:
+    """These messages, kept. Raises MailError, after what had come whole by then was kept."""
+    back = _come_back(account, mailbox, store, uids)
+    uids = [uid for uid in uids if uid not in back]
+    rows: list[Message] = []
+    try:
+        for uid, octets in store.bodies(mailbox.remote_name or "", uids):
+            with tempfile.SpooledTemporaryFile(IN_MEMORY) as file:
+                if _receive(octets, cast(BinaryIO, file)):
+                    row = _prepared(account, mailbox, cast(BinaryIO, file))
+                else:
+                    row = _too_large(account, mailbox)
+                row.remote_mailbox, row.uid = mailbox, uid
+                rows.append(row)
+    finally:
+        kept = _keep_all(account, mailbox, rows)
+    return kept
 
 
-def _too_large(account: Account, mailbox: Mailbox, uid: str) -> None:
-    """A row instead of the message, so that the person learns of it and the next sync goes on without it."""
+def _come_back(account: Account, mailbox: Mailbox, store: MailStore, uids: Sequence[str]) -> set[str]:
+    """Of these, what we have from before: a server that did not list it for a while. A uid alone is not believed, since
+    some servers use them again; size and Message-ID must be the same too."""
+    found: set[str] = set()
+    for some in chunks(uids):
+        ours = Message.objects.filter(account=account, remote_mailbox=None, uid__in=some).exclude(uid="")
+        rows = {row.uid: row for row in ours.only("uid", "size", "message_id")}
+        for remote in store.messages(mailbox.remote_name or "", list(rows)) if rows else ():
+            row = rows[remote.uid]
+            if (row.size, row.message_id) == (remote.size, mime.parse_header(remote.header).message_id[:255]):
+                Message.objects.filter(pk=row.pk).update(remote_mailbox=mailbox)
+                found.add(remote.uid)
+    return found
+
+
+def _receive(octets: Iterator[bytes], file: BinaryIO) -> bool:
+    """Read to the end, whatever the size; False if that was more than we keep."""
+    size = 0
+    for chunk in octets:
+        size += len(chunk)
+        if size <= MAX_DOWNLOAD:
+            file.write(chunk)
+    return size <= MAX_DOWNLOAD
+
+
+def _too_large(account: Account, mailbox: Mailbox) -> Message:
+    """Instead of the message, so that the person learns of it and the next sync goes on without it."""
     subject = _("A message of more than %(size)d MB was left on the server") % {"size": MAX_DOWNLOAD // 1_000_000}
-    Message.objects.create(
-        account=account, mailbox=mailbox, remote_mailbox=mailbox, uid=uid, subject=subject, received_at=timezone.now()
-    )
+    return Message(account=account, mailbox=mailbox, subject=subject, received_at=timezone.now())
 
 
-def keep(
-    account: Account,
-    mailbox: Mailbox,
-    file: BinaryIO,
-    keywords: Iterable[str] = (),
-    uid: str = "",
-    remote: Mailbox | None = None,
-) -> Message:
-    """Store a whole message of ours in a local folder: blob first, then its row, thread and text."""
+def _prepared(account: Account, mailbox: Mailbox, file: BinaryIO) -> Message:
+    """A row, not saved, for a message that is in the blob store already."""
     file.seek(0)
-    header_octets = read_header(file)
+    header = mime.parse_header(read_header(file))
     file.seek(0)
     structure = mime.parse_structure(file)
-    header = mime.parse_header(header_octets)
     row = row_of_header(account, mailbox, header, structure, _arrival(header))
-    row.remote_mailbox, row.uid = remote, uid
-    file.seek(0, io.SEEK_END)
-    row.size = file.tell()
-    row.show_keywords(keywords)
+    row.preview = bodies.preview_of(file, structure)
+    row.size = file.seek(0, io.SEEK_END)
     file.seek(0)
     row.blob.save("message", File(file), save=False)
-    try:
-        with transaction.atomic():
-            assign_threads(account, [row])
-            row.save()
-            mailbox.count(1, 0 if row.seen else 1)
-    except BaseException:
-        forget_file(row.blob.name)
-        raise
-    try:
-        bodies.fetch(row, None)
-    except Exception:  # the message is safe; its text is tried again when it is opened
-        log.exception("text of message %s", row.pk)
     return row
 
 
-MAX_HEADER = 256 * 1024
+def _keep_all(account: Account, mailbox: Mailbox, rows: Sequence[Message]) -> list[Message]:
+    """Rows for messages whose blobs are written: all of them, or none and no blob."""
+    if not rows:
+        return []
+    try:
+        make_durable(row.blob.name or "" for row in rows)
+        with transaction.atomic():
+            uids = [row.uid for row in rows if row.uid]
+            there = set(
+                Message.objects.filter(remote_mailbox=mailbox, uid__in=uids).values_list("uid", flat=True)
+                if uids
+                else ()
+            )
+            new = [row for row in rows if row.uid not in there]
+            now = timezone.now()
+            for row in new:
+                row.downloaded_at = now if row.blob else None
+            new.sort(key=lambda row: row.received_at)
+            assign_threads(account, new)
+            Message.objects.bulk_create(new, batch_size=100)
+            mailbox.count(len(new), sum(1 for row in new if not row.seen))
+    except BaseException:
+        for row in rows:
+            forget_file(row.blob.name)
+        raise
+    for row in rows:
+        if row.uid in there:
+            forget_file(row.blob.name)
+    return new
+
+
+def make_durable(names: Iterable[str]) -> None:
+    """Have blobs survive a power cut, where the storage leaves that to us: files of the local disk and their folders."""
+    folders = set()
+    for name in filter(None, names):
+        try:
+            path = default_storage.path(name)
+        except NotImplementedError:
+            return  # storage elsewhere answers only when it is safe
+        _fsync(path)
+        folders.add(os.path.dirname(path))
+    for folder in folders:
+        _fsync(folder)
+
+
+def _fsync(path: str) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def keep(account: Account, mailbox: Mailbox, file: BinaryIO, keywords: Iterable[str] = ()) -> Message:
+    """Store a whole message of ours in a local folder: blob first, then its row, thread and text."""
+    row = _prepared(account, mailbox, file)
+    row.show_keywords(keywords)
+    kept = _keep_all(account, mailbox, [row])[0]
+    try:
+        bodies.fetch(kept, None)
+    except Exception:  # the message is safe; its text is tried again when it is opened
+        log.exception("text of message %s", kept.pk)
+    return kept
 
 
 def read_header(file: BinaryIO) -> bytes:
@@ -99,3 +176,52 @@ def _arrival(header: mime.Header) -> datetime:
     """POP3 tells no time of arrival: the Date field, unless it lies in the future."""
     now = timezone.now()
     return min(header.date, now) if header.date else now
+
+
+# --- the server's copies ----------------------------------------------------------------------------------------
+
+
+def delete_downloaded(account: Account, mailbox: Mailbox, store: MailStore) -> int:
+    """Delete on the server what the account's policy gives up there; how many. Raises MailError: then nothing is known,
+    and the next listing tells."""
+    uids = _given_up(account, mailbox)
+    if uids:
+        _settle_database(mailbox)
+        store.destroy(mailbox.remote_name or "", uids)
+        gone = Message.objects.filter(remote_mailbox=mailbox)
+        for some in chunks(uids):
+            gone.filter(uid__in=some, mailbox=None).delete()
+            gone.filter(uid__in=some).update(remote_mailbox=None, uid="")
+    return len(uids)
+
+
+def _given_up(account: Account, mailbox: Mailbox) -> list[str]:
+    if account.after_download == AfterDownload.LEAVE:
+        return []
+    until = timezone.now()
+    if account.after_download == AfterDownload.DAYS:
+        until -= timedelta(days=account.leave_days)
+    ours = Message.objects.filter(remote_mailbox=mailbox, downloaded_at__lte=until).exclude(uid="")
+    return [uid for uid, name in ours.order_by("id").values_list("uid", "blob") if not name or _is_whole(name)]
+
+
+def _is_whole(name: str) -> bool:
+    """Only what can still be read here is given up there. A row without a blob is one that the person deleted."""
+    if default_storage.exists(name):
+        return True
+    log.error("blob %s is missing; its message stays on the server", name)
+    return False
+
+
+def _settle_database(mailbox: Mailbox) -> None:
+    """SQLite commits into its write-ahead log without waiting for the disk. One commit that waits takes all before it
+    along; inside a transaction there is nothing to take along yet."""
+    waits = connection.vendor == "sqlite" and not connection.in_atomic_block
+    with connection.cursor() as cursor:
+        if waits:
+            cursor.execute("PRAGMA synchronous=FULL")
+        try:
+            Mailbox.objects.filter(pk=mailbox.pk).update(synced_at=timezone.now())
+        finally:
+            if waits:
+                cursor.execute("PRAGMA synchronous=NORMAL")
