@@ -11,7 +11,7 @@ from django.core.validators import EmailValidator
 from django.utils.translation import gettext_lazy as _
 
 from accounts.discovery import BadURL, Candidate, ServerURL
-from accounts.models import Account, Identity, User
+from accounts.models import Account, AfterDownload, Identity, Keep, User
 from accounts.sign_in import manual_candidate
 from webmail.protocols.base import Security
 
@@ -96,10 +96,21 @@ class AccountEditForm(ServersMixin):
         label=_("Password"), strip=False, required=False, max_length=1000, widget=forms.PasswordInput
     )
     files_sent = forms.BooleanField(label=_("The provider files sent mail itself"), required=False)
+    hue = forms.TypedChoiceField(
+        label=_("Colour"), coerce=int, empty_value=None, required=False,
+        choices=[(1, _("Fjord")), (2, _("Rust")), (3, _("Moss")), (4, _("Lingonberry"))],
+    )  # fmt: skip
+    keep = forms.ChoiceField(label=_("Kept here ahead"), choices=Keep.choices, required=False)
+    keep_days = forms.IntegerField(label=_("Days"), min_value=1, max_value=3650, required=False)
+    after_download = forms.ChoiceField(label=_("Once downloaded"), choices=AfterDownload.choices, required=False)
+    leave_days = forms.IntegerField(label=_("Days"), min_value=1, max_value=3650, required=False)
+    first = forms.BooleanField(label=_("Write from this account unless said otherwise"), required=False)
 
     @staticmethod
     def initial_of(account: Account) -> dict[str, Any]:
-        initial: dict[str, Any] = {"name": account.name, "username": account.username, "files_sent": account.files_sent}
+        kept = ("name", "username", "files_sent", "keep", "keep_days", "after_download", "leave_days")
+        initial: dict[str, Any] = {name: getattr(account, name) for name in kept}
+        initial |= {"hue": account.colour, "first": account.pk == account.user.account_list[0].pk}
         for side, url in (("incoming", account.incoming), ("outgoing", account.outgoing)):
             if url:
                 parsed = ServerURL.parse(url)
@@ -111,6 +122,17 @@ class AccountEditForm(ServersMixin):
                 if side == "incoming":
                     initial["incoming_protocol"] = parsed.protocol
         return initial
+
+    def settle(self, account: Account) -> list[str]:
+        """Take over what concerns no server; the names of the columns to save."""
+        data = self.cleaned_data
+        account.name, account.files_sent, account.hue = data["name"], data["files_sent"], data["hue"]
+        columns = ["name", "files_sent", "hue"]
+        for column in ("keep", "keep_days", "after_download", "leave_days"):
+            if data[column]:  # a form without them leaves them as they are
+                setattr(account, column, data[column])
+                columns.append(column)
+        return columns
 
 
 class IdentityForm(forms.ModelForm):
@@ -159,4 +181,5 @@ class PreferencesForm(forms.ModelForm):
 
     class Meta:
         model = User
-        fields = ["language", "theme", "time_zone", "undo_send", "page_size"]
+        fields = ["language", "theme", "time_zone", "undo_send", "page_size", "notify"]
+        labels = {"notify": _("Notify me of new mail")}

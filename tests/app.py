@@ -25,8 +25,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+import psycopg
 from celery import Celery
+from psycopg.rows import dict_row
 
+from tests.postgres import postgres
 from tests.redis_server import redis_server
 from tests.servers import free_port
 
@@ -45,11 +48,12 @@ def eventually(look: Callable[[], Found], what: str, limit: float = 30.0) -> Fou
 
 
 class Postkasse:
-    """``domains`` is the operator's table of known mail domains (WEBMAIL_SERVERS)."""
+    """``domains`` is the operator's table of known mail domains (WEBMAIL_SERVERS); ``database`` is sqlite or postgres."""
 
-    def __init__(self, domains: Mapping[str, Mapping[str, str]], ca_file: str = "") -> None:
+    def __init__(self, domains: Mapping[str, Mapping[str, str]], ca_file: str = "", database: str = "sqlite") -> None:
         self.domains = domains
         self.ca_file = ca_file
+        self.database = database
         self._programs: dict[str, subprocess.Popen[bytes]] = {}
 
     def __enter__(self) -> Self:
@@ -72,6 +76,7 @@ class Postkasse:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         redis_url = self._stack.enter_context(redis_server(self.data))
+        self.database_url = self._stack.enter_context(postgres()) if self.database == "postgres" else ""
         servers = self.data / "servers.toml"
         servers.write_text("".join(_table(domain, entry) for domain, entry in self.domains.items()))
         kept = {
@@ -87,6 +92,7 @@ class Postkasse:
             "WEBMAIL_DEMO": "0",
             "WEBMAIL_PORT": str(self.port),
             "REDIS_URL": redis_url,
+            "DATABASE_URL": self.database_url,
             "PYTHONUNBUFFERED": "1",
             "TZ": "Europe/Oslo",
         }
@@ -136,6 +142,15 @@ class Postkasse:
         self._signal("worker", signal.SIGKILL)
         self._programs.pop("worker").wait(10)
 
+    def process(self, name: str) -> int:
+        """Its number."""
+        return self._programs[name].pid
+
+    def end_program(self, name: str) -> None:
+        """As an operator ends one of them."""
+        self._signal(name, signal.SIGTERM)
+        self._programs.pop(name).wait(10)
+
     def sweep(self) -> None:
         """Have the worker do now what it does every few seconds by itself."""
         self._queue.send_task("webmail.sweep")
@@ -167,11 +182,25 @@ class Postkasse:
         files = sorted(self.data.glob("*.log"))
         return "\n".join(f"--- {file.name}\n{file.read_text(errors='replace')[-3000:]}" for file in files)
 
-    def rows(self, query: str, *values: Any) -> list[sqlite3.Row]:
-        """What the database says. Reads only."""
+    def rows(self, query: str, *values: Any) -> list[Any]:
+        """What the database says, rows by name; ``?`` stands for a value. Reads only."""
+        if self.database_url:
+            with psycopg.connect(self.database_url, row_factory=dict_row) as connection:
+                connection.read_only = True
+                return connection.execute(query.replace("%", "%%").replace("?", "%s"), values).fetchall()  # type: ignore[arg-type]
         with closing(sqlite3.connect(f"file:{self.data}/postkasse.sqlite3?mode=ro", uri=True, timeout=20)) as database:
             database.row_factory = sqlite3.Row
             return database.execute(query, values).fetchall()
+
+    def change(self, query: str, *values: Any) -> None:
+        """Behind its back."""
+        if self.database_url:
+            with psycopg.connect(self.database_url) as connection:
+                connection.execute(query.replace("%", "%%").replace("?", "%s"), values)  # type: ignore[arg-type]
+            return
+        with closing(sqlite3.connect(self.data / "postkasse.sqlite3", timeout=20)) as database:
+            database.execute(query, values)
+            database.commit()
 
 
 def _table(domain: str, entry: Mapping[str, str]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import urllib.request
+from collections.abc import Iterator
 from http.cookiejar import CookieJar
 from urllib.parse import urlencode
 
@@ -28,6 +29,19 @@ class Visitor:
         request = urllib.request.Request(self._base + path, data, {"Referer": self._base + path})
         with self._opener.open(request, timeout=60) as answer:
             return answer.read().decode()
+
+    def listen(self, last_id: str) -> Iterator[tuple[str, str]]:
+        """Id and kind of each event after ``last_id``, as they come."""
+        request = urllib.request.Request(self._base + "/events/", headers={"Last-Event-ID": last_id})
+        with self._opener.open(request, timeout=60) as answer:
+            assert answer.headers["Content-Type"] == "text/event-stream"
+            event_id = ""
+            for line in answer:
+                name, _colon, value = line.decode().rstrip("\n").partition(": ")
+                if name == "id":
+                    event_id = value
+                elif name == "event":
+                    yield event_id, value
 
     def sign_in(self, address: str) -> None:
         page = self.post("/sign-in/", address=address, password=PASSWORD)

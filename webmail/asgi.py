@@ -13,19 +13,19 @@ from a2wsgi import WSGIMiddleware
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "webmail.settings")
 
-from django.core.asgi import get_asgi_application
 from django.core.wsgi import get_wsgi_application
 
 _pages: Any = WSGIMiddleware(cast(Any, get_wsgi_application()), workers=12)
-_streams = get_asgi_application()
 STREAM_PREFIX = "/events/"
+
+from webmail.views import stream  # noqa: E402  (Django is set up by now)
 
 
 async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
     if scope["type"] == "lifespan":
         await _lifespan(receive, send)
         return
-    handler: Any = _streams if scope["path"].startswith(STREAM_PREFIX) else _pages
+    handler: Any = stream.application if scope["path"].startswith(STREAM_PREFIX) else _pages
     await handler(scope, receive, send)
 
 

@@ -3,7 +3,20 @@
 from django.contrib import admin
 from django.urls import include, path
 
-from webmail.views import actions, compose, folders, health, history, mailbox, message, outbox, picture, search, stream
+from webmail.views import (
+    actions,
+    compose,
+    folders,
+    health,
+    history,
+    mailbox,
+    message,
+    outbox,
+    picture,
+    search,
+    state,
+    stream,
+)
 
 urlpatterns = [
     path("", mailbox.inbox, name="inbox"),
@@ -40,8 +53,13 @@ urlpatterns = [
     path("submissions/<int:pk>/retry/", outbox.retry, name="submission-retry"),
     path("submissions/<int:pk>/settlement/", outbox.settle, name="submission-settlement"),
     path("submissions/<int:pk>/dismissal/", outbox.dismiss, name="submission-dismissal"),
+    path("settings/accounts/<int:pk>/state/", state.show, name="account-state"),
+    path("settings/accounts/<int:pk>/state/connection/", state.connection, name="account-connection"),
+    path("settings/accounts/<int:pk>/state/pause/", state.pause, name="account-pause"),
+    path("settings/accounts/<int:pk>/state/sync/", state.synchronise, name="account-sync"),
+    path("settings/accounts/<int:pk>/state/capabilities/", state.capabilities, name="account-capabilities"),
     path("search/", search.show, name="search"),
-    path("events/", stream.events, name="events"),
+    path("events/", stream.nothing, name="events"),
     path("pictures/<str:token>/", picture.show, name="picture"),
     path("healthz", health.show, name="health"),
     path("admin/", admin.site.urls),

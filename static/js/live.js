@@ -3,6 +3,7 @@ import { tick, ticked } from "./selection.js";
 
 const PAUSE = 250;
 let timer = 0;
+let arrived = false; /* new mail since the last refresh began */
 
 function refresh() {
   clearTimeout(timer);
@@ -11,7 +12,9 @@ function refresh() {
     const outbox = document.getElementById("outbox");
     const source = list ? "#list" : outbox ? "#outbox" : "#nav";
     if (document.querySelector("#list .drop[open], #list .pick:focus") || document.querySelector(".acct:not([open])")) keepMenus();
-    htmx.ajax("GET", location.pathname + location.search, { target: source, select: source, swap: "outerHTML", headers: { "X-Background": "1" }, selectOOB: source === "#nav" ? undefined : "#nav" });
+    const tell = arrived;
+    arrived = false;
+    htmx.ajax("GET", location.pathname + location.search, { target: source, select: source, swap: "outerHTML", headers: { "X-Background": "1" }, selectOOB: source === "#nav" ? undefined : "#nav" }).then(() => { if (tell) announce(); });
   }, PAUSE);
 }
 
@@ -57,9 +60,54 @@ function retitle() {
   if (unread) document.title = `(${unread}) ${document.title}`;
 }
 
+/* A notification when mail came and no page of ours is in sight; one, however many are open. It names what the list
+   shows, so that no mail passes through the events. */
+const LOOKED = "looking-at-mail";
+const words = document.body.dataset.notify;
+function announce() {
+  if (document.visibilityState === "visible") { localStorage.setItem(LOOKED, Date.now()); return; }
+  if (!words || !("Notification" in window) || Notification.permission !== "granted" || Date.now() - Number(localStorage.getItem(LOOKED)) < 3000) return;
+  const row = document.querySelector('#list[data-scope="inbox"] .row.unread');
+  const [title, body] = row ? [row.querySelector(".from").textContent.trim(), row.querySelector(".s").textContent.trim()] : [words, ""];
+  const note = new Notification(title, { body, tag: `postkasse-${document.body.dataset.user}`, silent: true, icon: document.querySelector('link[rel="icon"]')?.href });
+  note.onclick = () => { window.focus(); note.close(); };
+}
+
+/* The browser asks the person once, and only because they ticked the box. */
+const box = document.querySelector("[data-notify][type=checkbox]");
+const denied = document.getElementById("notify-denied");
+async function permitted() {
+  if (!("Notification" in window)) return false;
+  return (Notification.permission === "default" ? await Notification.requestPermission() : Notification.permission) === "granted";
+}
+box?.addEventListener("change", async () => { denied.hidden = !box.checked || (await permitted()); });
+if (box?.checked) denied.hidden = "Notification" in window && Notification.permission !== "denied";
+
+/* The stream. The browser itself resumes a broken one by the last id; one that was refused it gives up, so we begin a new
+   one from there, each time later. */
+const KINDS = ["mailbox", "operation", "outbox", "account", "reload"];
+const LONGEST_WAIT = 300_000;
 const url = document.body.dataset.events;
+let source = null;
+let heard = "";
+let wait = 2000;
+
+function listen() {
+  source = new EventSource(heard ? `${url.split("?")[0]}?after=${heard}` : url);
+  for (const kind of KINDS) source.addEventListener(kind, (event) => {
+    heard = event.lastEventId;
+    if (kind === "mailbox" && JSON.parse(event.data).arrived) arrived = true;
+    refresh();
+  });
+  source.addEventListener("open", () => { wait = 2000; });
+  source.addEventListener("error", () => {
+    if (source.readyState !== EventSource.CLOSED) return;
+    setTimeout(listen, wait * (0.75 + Math.random() / 2));
+    wait = Math.min(wait * 2, LONGEST_WAIT);
+  });
+}
 if (url) {
-  const source = new EventSource(url);
-  for (const kind of ["mailbox", "operation", "outbox", "account"]) source.addEventListener(kind, refresh);
+  listen();
   addEventListener("pagehide", () => source.close());
+  addEventListener("pageshow", (event) => { if (event.persisted) listen(); });
 }

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from playwright.sync_api import expect
 
+from tests.app import eventually
 from tests.browser.conftest import Visit, World
 from tests.letters import letter
 from tests.second_client import SecondClient
@@ -43,3 +46,83 @@ def test_a_selection_and_the_opened_message_survive_the_arrival_of_another(
     expect(visit.row("Second").locator(".pick")).to_be_checked()
     expect(visit.row("First")).to_have_attribute("aria-current", "true")
     expect(visit.page.locator("#read h1")).to_have_text("First")
+
+
+# Keeps what the page shows as notifications, and shows them as ever.
+_OBSERVER = """
+window.shown = [];
+const Real = window.Notification;
+window.Notification = class extends Real {
+  constructor(title, options) { super(title, options); window.shown.push({ title, ...options }); }
+};
+Object.defineProperty(document, "visibilityState", { get: () => window.outOfSight ? "hidden" : "visible" });
+"""
+
+
+def _ask_for_notifications(visit: Visit) -> None:
+    visit.page.goto(f"{visit.url}/settings/")
+    visit.page.get_by_label("Notify me of new mail").check()
+    visit.page.get_by_role("button", name="Save").click()
+    expect(visit.page).to_have_url(f"{visit.url}/settings/?saved=1")
+
+
+def test_the_title_counts_what_is_unread_and_a_notification_names_who_wrote(
+    visit_with: Callable[..., Visit], world: World, address: str
+) -> None:
+    visit = visit_with(permissions=["notifications"])
+    visit.context.add_init_script(_OBSERVER)
+    visit.enter(address)
+    _ask_for_notifications(visit)
+    expect(visit.page.locator("#notify-denied")).to_be_hidden()
+    visit.page.goto(f"{visit.url}/")
+    expect(visit.page).to_have_title("Inbox · Postkasse")
+
+    world.deliver(address, letter("Seen as it comes", to=address))
+    expect(visit.page).to_have_title("(1) Inbox · Postkasse")
+    assert visit.page.evaluate("shown") == [], "the page is in sight"
+
+    visit.page.evaluate("outOfSight = true; localStorage.removeItem('looking-at-mail')")
+    world.deliver(address, letter("Out of sight", to=address, sender="Kari Nordmann <kari@example.org>"))
+    expect(visit.page).to_have_title("(2) Inbox · Postkasse")
+    (shown,) = eventually(lambda: visit.page.evaluate("shown"), "a notification")
+    assert (shown["title"], shown["body"], shown["silent"]) == ("Kari Nordmann", "Out of sight", True)
+    assert shown["tag"].startswith("postkasse-")
+    assert visit.errors == []
+
+
+def test_away_from_the_inbox_a_notification_says_no_more_than_that_mail_came(
+    visit_with: Callable[..., Visit], world: World, address: str
+) -> None:
+    visit = visit_with(permissions=["notifications"])
+    visit.context.add_init_script(_OBSERVER)
+    visit.enter(address)
+    _ask_for_notifications(visit)
+    visit.page.goto(f"{visit.url}/starred/")
+    visit.page.evaluate("outOfSight = true; localStorage.removeItem('looking-at-mail')")
+    world.deliver(address, letter("Not to be named", to=address))
+    (shown,) = eventually(lambda: visit.page.evaluate("shown"), "a notification")
+    assert (shown["title"], shown["body"]) == ("New mail", "")
+
+
+def test_who_did_not_ask_for_notifications_gets_none(
+    visit_with: Callable[..., Visit], world: World, address: str
+) -> None:
+    visit = visit_with(permissions=["notifications"])
+    visit.context.add_init_script(_OBSERVER)
+    visit.enter(address)
+    visit.page.evaluate("outOfSight = true; localStorage.removeItem('looking-at-mail')")
+    world.deliver(address, letter("Quietly", to=address))
+    expect(visit.row("Quietly")).to_have_count(1)
+    expect(visit.page).to_have_title("(1) Inbox · Postkasse")
+    assert visit.page.evaluate("shown") == []
+
+
+def test_a_browser_that_denies_notifications_is_told_about(visit: Visit, address: str) -> None:
+    visit.enter(address)
+    visit.page.goto(f"{visit.url}/settings/")
+    box = visit.page.get_by_label("Notify me of new mail")
+    expect(visit.page.locator("#notify-denied")).to_be_hidden()
+    box.check()
+    expect(visit.page.locator("#notify-denied")).to_be_visible()
+    box.uncheck()
+    expect(visit.page.locator("#notify-denied")).to_be_hidden()

@@ -28,6 +28,7 @@ from webmail import connections, operations, outbox, sync
 from webmail.models import Mailbox, Message, Operation, Submission
 
 _numbers = itertools.count(1)
+PRESENCE = ("last_login", "active_at")
 
 
 @dataclass
@@ -84,7 +85,7 @@ def snapshot() -> dict[str, str]:
         model.__name__: serializers.serialize(
             "json",
             model._default_manager.order_by("pk"),
-            fields=[f.name for f in model._meta.get_fields() if getattr(f, "column", None) and f.name != "last_login"],
+            fields=[f.name for f in model._meta.get_fields() if getattr(f, "column", None) and f.name not in PRESENCE],
         )
         for label in ("accounts", "webmail")
         for model in apps.get_app_config(label).get_models()

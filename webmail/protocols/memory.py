@@ -23,6 +23,7 @@ from webmail.protocols.base import (
     Changes,
     Condition,
     Envelope,
+    Outline,
     Quota,
     RemoteMailbox,
     RemoteMessage,
@@ -130,6 +131,7 @@ class MemoryStore:
     """base.MailStore over a MemoryServer."""
 
     capabilities = frozenset(Capability)
+    offered: frozenset[str] = frozenset()
 
     def __init__(self, server: MemoryServer, user: str = "alice", password: str = "") -> None:
         server.check("connect")
@@ -358,6 +360,9 @@ class MemoryWatch:
             box = self._server.boxes(self._user).get(self._mailbox, _Box())
             return {uid: message.keywords for uid, message in box.messages.items()}
 
+    how = "idle"
+    settled = True
+
     def fileno(self) -> int:
         return -1
 
@@ -369,6 +374,9 @@ class MemoryWatch:
         self._server.check("renew")
 
     def close(self) -> None:
+        """Nothing is held."""
+
+    def abandon(self) -> None:
         """Nothing is held."""
 
 
@@ -450,13 +458,15 @@ def _split(raw: bytes) -> tuple[bytes, bytes]:
 
 
 def _remote(message: _Stored) -> RemoteMessage:
+    outline, sizes = Outline.of(_structure(message.raw))
     return RemoteMessage(
         uid=str(message.uid),
         size=len(message.raw),
         keywords=message.keywords,
         header=_listed_fields(_split(message.raw)[0]),
         received_at=message.received_at,
-        structure=_structure(message.raw),
+        outline=outline,
+        sizes=sizes,
     )
 
 
@@ -521,6 +531,7 @@ def _structure(raw: bytes, part: str | None = None, prefix: str = "", default: s
         inner = "message/rfc822" if kind == "multipart/digest" else "text/plain"
         parts = enumerate(_children(raw, header), 1)
         inside = (_structure(child, f"{prefix}{n}", f"{prefix}{n}.", inner) for n, child in parts)
+        common["params"] = {name: value for name, value in params.items() if name != "boundary"}
         return Structure(part=part or "", children=tuple(inside), **common)
     part = part or "1"
     children: tuple[Structure, ...] = ()

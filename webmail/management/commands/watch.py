@@ -1,4 +1,4 @@
-"""Watch the inboxes of all accounts for new mail (IDLE) until told to end."""
+"""Watch the accounts of everybody who was seen lately (IDLE, NOTIFY) until told to end."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from webmail.watching import Watcher
 
 
 class Command(BaseCommand):
-    help = "Watch all inboxes over IDLE and have what changes synced at once."
+    help = "Watch accounts over IDLE or NOTIFY and have what changes synced at once. Several of these share the work."
 
     def handle(self, *args: Any, **options: Any) -> None:
         watcher = Watcher(tasks.nudge_sync)
