@@ -12,6 +12,7 @@ is a name and address to write as. Preferences are columns of the user, because 
 from __future__ import annotations
 
 import hmac
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -125,7 +126,7 @@ class Account(models.Model):
     sync_holder = models.CharField(max_length=120, blank=True)
     sync_done = models.PositiveIntegerField(default=0)
     sync_total = models.PositiveIntegerField(default=0)
-    sync_began_at = models.DateTimeField(null=True)  # the back-fill that sync_done and sync_total are about
+    sync_rate = models.PositiveIntegerField(default=0)  # messages a second, of what sync_done and sync_total are about
     poll_seconds = models.PositiveIntegerField(default=300)  # adaptive; see watching.py
     push = models.CharField(max_length=10, blank=True)  # how the server tells of changes now: idle, notify, "" for not
     watch_holder = models.CharField(max_length=120, blank=True)  # the process that watches it
@@ -165,6 +166,12 @@ class Account(models.Model):
     def colour(self) -> int:
         return self.hue or (self.position - 1) % COLOURS + 1
 
+    def put_first(self) -> None:
+        """The first account is the one that is written from unless the context says otherwise. Colours stay."""
+        others = [account for account in self.user.accounts.all() if account.pk != self.pk]
+        for position, account in enumerate([self, *others], 1):
+            Account.objects.filter(pk=account.pk).update(position=position, hue=account.colour)
+
     @property
     def downloads(self) -> bool:
         """POP3: mail is fetched into our own store; folders and flags are ours alone."""
@@ -196,7 +203,8 @@ class Account(models.Model):
         fresh = self.verified_at is not None and now - self.verified_at < TRUST_STORED_PASSWORD
         return fresh and not self.needs_user and self.knows(password)
 
-    def _credentials_for(self, host: str) -> Credentials:
+    def credentials_for(self, host: str) -> Credentials:
+        """Raises AuthenticationFailed if there are none that may be sent to this host."""
         try:
             secret = secrets.unseal(self.credentials, settings.CREDENTIAL_KEYS)
         except secrets.Unreadable as error:
@@ -210,15 +218,24 @@ class Account(models.Model):
     def open_store(self) -> MailStore:
         """A new authenticated connection to the incoming server. Raises MailError."""
         server = self._server(self.incoming)
-        return open_store(server, self._credentials_for(server.host))
+        store = open_store(server, self.credentials_for(server.host))
+        self.learn(store)
+        return store
 
     def open_transport(self) -> Transport:
         """A new authenticated connection to the submission server. Raises MailError."""
         server = self._server(self.outgoing)
-        return open_transport(server, self._credentials_for(server.host), settings.EHLO_NAME)
+        return open_transport(server, self.credentials_for(server.host), settings.EHLO_NAME)
 
     def _server(self, url: str) -> Server:
-        return resolve(ServerURL.parse(url))
+        return replace(resolve(ServerURL.parse(url)), without=frozenset(self.switched_off))
+
+    def learn(self, store: MailStore) -> None:
+        """Remember what the server offers, so that it can be shown, and switched off where it is broken."""
+        offered = sorted(store.offered)
+        if offered != self.capabilities:
+            self.capabilities = offered
+            Account.objects.filter(pk=self.pk).update(capabilities=offered)
 
     def report(self, error: MailError, what: str) -> None:
         """Remember a failure for the person to see; one that only they can mend stops further tries. Nothing is

@@ -257,14 +257,18 @@ def _save_edited(own: Account, form: AccountEditForm) -> Trouble | None:
     if form.errors or candidate is None:
         form.add_error("incoming_host", _("An account needs a server to read from."))
         return None
-    own.name, own.files_sent = data["name"], data["files_sent"]
+    kept = (own.keep, own.keep_days)
+    own.save(update_fields=form.settle(own))
+    if kept != (own.keep, own.keep_days):
+        own.mailboxes.update(text_until="")  # what to fetch ahead is looked at from the top again
+    if data["first"]:
+        own.put_first()
     servers_same = (str(candidate.incoming), str(candidate.outgoing or ""), candidate.username) == (
         own.incoming,
         own.outgoing,
         own.username,
     )
     if servers_same and not data["password"]:
-        own.save(update_fields=["name", "files_sent"])
         return None
     if not data["password"]:
         form.add_error("password", _("Type the password again: it is not sent to a server it was not saved for."))

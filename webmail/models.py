@@ -80,6 +80,7 @@ class Mailbox(models.Model):
     missing_since = models.DateTimeField(null=True)
     emptied_since = models.DateTimeField(null=True)  # the server listed nothing; not believed at once
     synced_at = models.DateTimeField(null=True)
+    text_until = models.CharField(max_length=40, blank=True)  # cursor; texts are fetched ahead down to here
 
     objects = MailboxQuerySet.as_manager()
 

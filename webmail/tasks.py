@@ -33,7 +33,7 @@ def _language_of(account: Account) -> AbstractContextManager[None]:
 
 @shared_task(name="webmail.sync", ignore_result=True)
 def sync_account(account_id: int) -> None:
-    account = Account.objects.select_related("user").filter(pk=account_id).first()
+    account = Account.objects.select_related("user").filter(pk=account_id, paused=False).first()
     if account is None:
         return
     try:

@@ -52,6 +52,7 @@ def welcome(account: Account, store: MailStore | None, moved: bool) -> None:
     if moved:
         forget_server(account)
     if store is not None:
+        account.learn(store)
         try:
             with lease(account) as held:
                 if held is not None and not account.messages.exists():

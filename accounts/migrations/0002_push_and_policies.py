@@ -77,8 +77,8 @@ class Migration(migrations.Migration):
         ),
         migrations.AddField(
             model_name="account",
-            name="sync_began_at",
-            field=models.DateTimeField(null=True),
+            name="sync_rate",
+            field=models.PositiveIntegerField(default=0),
         ),
         migrations.AddField(
             model_name="account",

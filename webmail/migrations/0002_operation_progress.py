@@ -11,6 +11,11 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.AddField(
+            model_name="mailbox",
+            name="text_until",
+            field=models.CharField(blank=True, max_length=40),
+        ),
+        migrations.AddField(
             model_name='message',
             name='downloaded_at',
             field=models.DateTimeField(null=True),

@@ -160,7 +160,8 @@ def settle(rows: Sequence[Message]) -> None:
         if row.uid:
             told[row.remote_mailbox_id].append(row)
     for mailbox_id, some in told.items():
-        there = Message.objects.filter(remote_mailbox_id=mailbox_id, uid__in=[row.uid for row in some])
+        # "uid is not empty" lets the partial index be used; without it a whole mailbox is read.
+        there = Message.objects.filter(remote_mailbox_id=mailbox_id, uid__in=[row.uid for row in some]).exclude(uid="")
         there.exclude(pk__in=[row.pk for row in some]).delete()
     Message.objects.bulk_update(rows, ["remote_mailbox", "uid"])
 

@@ -28,7 +28,7 @@ from webmail import bodies, mime
 from webmail.models import Mailbox, Message, forget_file
 from webmail.operations import chunks
 from webmail.protocols.base import MailStore
-from webmail.sync.rows import assign_threads, row_of_header
+from webmail.sync.rows import assign_threads, by_uid, row_of_header
 
 log = logging.getLogger(__name__)
 MAX_DOWNLOAD = 200_000_000  # octets of one message
@@ -107,12 +107,7 @@ def _keep_all(account: Account, mailbox: Mailbox, rows: Sequence[Message]) -> li
     try:
         make_durable(row.blob.name or "" for row in rows)
         with transaction.atomic():
-            uids = [row.uid for row in rows if row.uid]
-            there = set(
-                Message.objects.filter(remote_mailbox=mailbox, uid__in=uids).values_list("uid", flat=True)
-                if uids
-                else ()
-            )
+            there = set(by_uid(mailbox, [row.uid for row in rows]).values_list("uid", flat=True))
             new = [row for row in rows if row.uid not in there]
             now = timezone.now()
             for row in new:
@@ -188,10 +183,9 @@ def delete_downloaded(account: Account, mailbox: Mailbox, store: MailStore) -> i
     if uids:
         _settle_database(mailbox)
         store.destroy(mailbox.remote_name or "", uids)
-        gone = Message.objects.filter(remote_mailbox=mailbox)
         for some in chunks(uids):
-            gone.filter(uid__in=some, mailbox=None).delete()
-            gone.filter(uid__in=some).update(remote_mailbox=None, uid="")
+            by_uid(mailbox, some).filter(mailbox=None).delete()
+            by_uid(mailbox, some).update(remote_mailbox=None, uid="")
     return len(uids)
 
 

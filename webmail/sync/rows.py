@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
+import json
+import operator
+import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from datetime import datetime
+from typing import Any, NamedTuple
 
-from django.db import transaction
+from django.db import connection, models, transaction
+from django.db.models.constants import OnConflict
 from django.utils import timezone
 
 from accounts.models import Account
 from webmail import mime, operations, threads
-from webmail.models import KEYWORD_FIELDS, Mailbox, Message, Thread, ThreadId
-from webmail.protocols.base import RemoteMessage
+from webmail.models import KEYWORD_FIELDS, Mailbox, Message, PlainEncoder, Thread, ThreadId
+from webmail.protocols.base import Outline, RemoteMessage
 
 KEPT_FIELDS = (
     "list-id",
@@ -25,65 +32,165 @@ KEPT_FIELDS = (
 )
 
 
-def store_messages(account: Account, mailbox: Mailbox, remotes: Iterable[RemoteMessage]) -> list[Message]:
-    """One transaction: rows for what is new, the remote half of rows that waited for their uid."""
-    fresh = [_row(account, mailbox, remote) for remote in remotes]
-    return _store(account, mailbox, fresh)
+Row = dict[str, Any]  # the columns of a Message, by attribute name; JSON already as text
+
+
+class Stored(NamedTuple):
+    """What became rows."""
+
+    created: int = 0
+    unread: int = 0
+
+
+def store_messages(account: Account, mailbox: Mailbox, remotes: Iterable[RemoteMessage]) -> Stored:
+    """One transaction: rows for what is new, the remote half of rows that waited for their uid. What is there already
+    is left alone, so that a batch may be repeated."""
+    return _store(account, mailbox, [_row(account, mailbox, remote) for remote in remotes])
 
 
 @transaction.atomic
-def _store(account: Account, mailbox: Mailbox, fresh: Sequence[Message]) -> list[Message]:
-    there = set(
-        Message.objects.filter(remote_mailbox=mailbox, uid__in=[row.uid for row in fresh]).values_list("uid", flat=True)
-    )
-    new = [row for row in fresh if row.uid not in there]
-    new = _adopt(mailbox, new)
-    assign_threads(account, new)
+def _store(account: Account, mailbox: Mailbox, fresh: Sequence[Row]) -> Stored:
+    there = set(by_uid(mailbox, [row["uid"] for row in fresh]).values_list("uid", flat=True))
+    new = [row for row in fresh if row["uid"] not in there]
+    known = known_threads(account, {i for row in new for i in (row["message_id"], *row["ids"])})
+    new = _adopt(mailbox, new, known)
+    inputs = [
+        threads.ThreadInput(at, row["message_id"], row.pop("ids"), date=row["sent_at"] or row["received_at"])
+        for at, row in enumerate(new)
+    ]
+    for row, thread in zip(new, thread_ids(account, inputs, known), strict=True):
+        row["thread_id"] = thread
     # Of messages that arrived in one second the later gets the higher id, and so stands on top.
-    new.sort(key=lambda row: (row.received_at, len(row.uid), row.uid))
-    Message.objects.bulk_create(new, batch_size=100)
+    new.sort(key=lambda row: (row["received_at"], len(row["uid"]), row["uid"]))
+    insert(Message, new)
+    unread = sum(not row["seen"] for row in new)
     if mailbox.complete:  # before that the counts are the server's own, which know of mail not fetched yet
-        mailbox.count(len(new), sum(1 for row in new if not row.seen))
-    return new
+        mailbox.count(len(new), unread)
+    return Stored(len(new), unread)
 
 
-def _row(account: Account, mailbox: Mailbox, remote: RemoteMessage) -> Message:
-    structure = mime.from_structure(remote.structure) if remote.structure else None
-    received_at = remote.received_at or timezone.now()
-    row = row_of_header(account, mailbox, mime.parse_header(remote.header), structure, received_at)
-    row.remote_mailbox, row.uid, row.size = mailbox, remote.uid, remote.size
-    row.preview = mime.preview(remote.preview) if remote.preview else ""
-    row.synced_keywords = operations.join_keywords(remote.keywords)
-    row.show_keywords(remote.keywords)
-    return row
+def by_uid(mailbox: Mailbox, uids: Sequence[str]) -> models.QuerySet[Message]:
+    """The rows with these uids, at most some hundred. The second condition is implied by the first, but only with it
+    is the index used that holds them."""
+    return Message.objects.filter(remote_mailbox=mailbox, uid__in=uids).exclude(uid="")
+
+
+def _row(account: Account, mailbox: Mailbox, remote: RemoteMessage) -> Row:
+    columns = _columns(mime.parse_header(remote.header))
+    structure, has_attachment = _structure_columns(remote)
+    return {
+        "account_id": account.pk,
+        "mailbox_id": mailbox.pk,
+        "remote_mailbox_id": mailbox.pk,
+        "uid": remote.uid,
+        "received_at": remote.received_at or timezone.now(),
+        "size": remote.size,
+        "preview": mime.preview(remote.preview) if remote.preview else "",
+        **columns,
+        "ids": tuple(columns["references"]),
+        "references": _json(columns["references"]) if columns["references"] else "[]",
+        "addresses": _plain_json(columns["addresses"]),
+        "fields": _json(columns["fields"]) if columns["fields"] else "{}",
+        "structure": structure,
+        "has_attachment": has_attachment,
+        **_keyword_columns(remote.keywords),
+    }
+
+
+_json = json.JSONEncoder().encode
+_plain_json = PlainEncoder().encode
+
+
+@functools.lru_cache(1024)  # a mailbox has few different sets of keywords
+def _keyword_columns(keywords: frozenset[str]) -> Row:
+    row = Message()
+    row.show_keywords(keywords)
+    columns = {name: getattr(row, name) for name in KEYWORD_FIELDS}
+    return columns | {"labels": _json(row.labels), "synced_keywords": operations.join_keywords(keywords)}
+
+
+_STAND_IN = 10**17  # for the first size, the next for the second: numbers that nothing else in mail is likely to be
+_STANDING_IN = re.compile(r"\b1000000000000\d{5}\b")
+
+
+def _structure_columns(remote: RemoteMessage) -> tuple[str | None, bool]:
+    """``structure`` as JSON and ``has_attachment``; nearly all mail has one of a few forms, and differs in sizes."""
+    if remote.outline is None:
+        return None, False
+    template, has_attachment = _form(remote.outline)
+    if template is not None:
+        return template % remote.sizes, has_attachment
+    return _json(mime.from_structure(remote.outline.sized(remote.sizes)).to_json()), has_attachment
+
+
+@functools.lru_cache(4096)
+def _form(outline: Outline) -> tuple[str | None, bool]:
+    """The JSON with a ``%d`` for each size; None if it has not each of them once (the tree was too large)."""
+    sizes = itertools.count(_STAND_IN)
+    part = mime.from_structure(outline.sized(sizes))
+    count = next(sizes) - _STAND_IN
+    template, found = _STANDING_IN.subn("%d", _json(part.to_json()).replace("%", "%%"))
+    return template if found == count else None, _has_attachment(part)
 
 
 def row_of_header(
     account: Account, mailbox: Mailbox, header: mime.Header, structure: mime.BodyPart | None, received_at: datetime
 ) -> Message:
     """The row that lists show; not saved."""
+    return Message(
+        account=account, mailbox=mailbox, received_at=received_at, **_columns(header),
+        structure=structure.to_json() if structure else None, has_attachment=_has_attachment(structure),
+    )  # fmt: skip
+
+
+def _columns(header: mime.Header) -> Row:
+    """What a header says."""
     sender = header.from_[0] if header.from_ else (header.sender[0] if header.sender else mime.Address("", ""))
     references = [*header.references, *(i for i in header.in_reply_to if i not in header.references)]
-    people = {
-        field: [[a.name[:255], a.email[:320]] for a in getattr(header, attribute)[:200]]
-        for field, attribute in (
-            ("from", "from_"),
-            ("to", "to"),
-            ("cc", "cc"),
-            ("bcc", "bcc"),
-            ("reply_to", "reply_to"),
-        )
-        if getattr(header, attribute)
+    people = (
+        ("from", header.from_),
+        ("to", header.to),
+        ("cc", header.cc),
+        ("bcc", header.bcc),
+        ("reply_to", header.reply_to),
+    )
+    return {
+        "message_id": header.message_id[:255],
+        "references": [r[:255] for r in references][-100:],
+        "subject": header.subject,
+        "from_name": sender.name[:255],
+        "from_email": sender.email[:320],
+        "addresses": {name: [[a.name[:255], a.email[:320]] for a in found[:200]] for name, found in people if found},
+        "fields": {name: header.fields[name][:3] for name in KEPT_FIELDS if name in header.fields},
+        "sent_at": header.date,
     }
-    return Message(
-        account=account, mailbox=mailbox,
-        message_id=header.message_id[:255], references=[r[:255] for r in references][-100:], subject=header.subject,
-        from_name=sender.name[:255], from_email=sender.email[:320], addresses=people,
-        fields={name: header.fields[name][:3] for name in KEPT_FIELDS if name in header.fields},
-        sent_at=header.date, received_at=received_at,
-        structure=structure.to_json() if structure else None,
-        has_attachment=_has_attachment(structure),
-    )  # fmt: skip
+
+
+def insert(model: type[models.Model], rows: Sequence[Row], unless_there: bool = False) -> None:
+    """INSERT past the ORM, which costs more than the database does. What a row leaves out has the field's default."""
+    if not rows:
+        return
+    fields = [field for field in model._meta.concrete_fields if not field.primary_key]
+    conflict = OnConflict.IGNORE if unless_there else None
+    operation, quoted = connection.ops, connection.ops.quote_name
+    columns = ", ".join(quoted(field.column or "") for field in fields)
+    statement = (
+        f"{operation.insert_statement(conflict)} {quoted(model._meta.db_table)} ({columns}) "
+        f"VALUES ({', '.join(['%s'] * len(fields))}) {operation.on_conflict_suffix_sql(fields, conflict, [], [])}"
+    )
+    defaults = {field.attname: field.get_db_prep_save(field.get_default(), connection) for field in fields}
+    times = [field.attname for field in fields if isinstance(field, models.DateTimeField)]
+    values = operator.itemgetter(*defaults)
+
+    def prepared(row: Row) -> tuple[Any, ...]:
+        row = defaults | row
+        for name in times:
+            if row[name] is not None:
+                row[name] = operation.adapt_datetimefield_value(row[name])
+        return values(row)
+
+    with connection.cursor() as cursor:
+        cursor.executemany(statement, [prepared(row) for row in rows])
 
 
 def _has_attachment(structure: mime.BodyPart | None) -> bool:
@@ -92,63 +199,86 @@ def _has_attachment(structure: mime.BodyPart | None) -> bool:
     return any(not part.cid or part.disposition == "attachment" for part in files)
 
 
-def _adopt(mailbox: Mailbox, fresh: Sequence[Message]) -> list[Message]:
+def _adopt(mailbox: Mailbox, fresh: Sequence[Row], known: Container[str]) -> list[Row]:
     """Give rows that wait for their uid (moved without UIDPLUS, renumbered) the one of the same message; what is left.
 
     The same means Message-ID, size and time of arrival, or at least the first two where that leaves one choice: a
-    Message-ID alone is anybody's to use again."""
-    ids = [row.message_id for row in fresh if row.message_id]
-    waiting = list(Message.objects.filter(remote_mailbox=mailbox, uid="", message_id__in=ids)) if ids else []
-    if not waiting:
-        return list(fresh)
+    Message-ID alone is anybody's to use again. ``known`` are the ids that were met before: no others can wait."""
     left, adopted = list(fresh), []
-    for same in (lambda row: (row.message_id, row.size, row.received_at), lambda row: (row.message_id, row.size)):
-        for twin, row in _pairs(waiting, left, same):
-            twin.uid, twin.synced_keywords = row.uid, row.synced_keywords
-            twin.show_keywords(row.keywords)
+    met = list({row["message_id"] for row in fresh if row["message_id"] in known})
+    waiting: list[Message] = []
+    for some in operations.chunks(met):
+        rows = Message.objects.filter(account_id=mailbox.account_id, message_id__in=some, uid="")
+        waiting += [row for row in rows if row.remote_mailbox_id == mailbox.pk]
+    for names in (("message_id", "size", "received_at"), ("message_id", "size")):
+        for twin, row in _pairs(waiting, left, operator.attrgetter(*names), operator.itemgetter(*names)):
+            twin.uid, twin.synced_keywords = row["uid"], row["synced_keywords"]
+            twin.show_keywords(row["synced_keywords"].split())
             adopted.append(twin)
             waiting.remove(twin)
             left.remove(row)
-    operations.rebase(mailbox.account, adopted)
-    Message.objects.bulk_update(adopted, ["uid", "synced_keywords", *KEYWORD_FIELDS])
+    if adopted:
+        operations.rebase(mailbox.account, adopted)
+        Message.objects.bulk_update(adopted, ["uid", "synced_keywords", *KEYWORD_FIELDS])
     return left
 
 
 def _pairs(
-    waiting: Sequence[Message], fresh: Sequence[Message], key: Callable[[Message], tuple[object, ...]]
-) -> list[tuple[Message, Message]]:
+    waiting: Sequence[Message], fresh: Sequence[Row], ours: Callable[[Message], Any], theirs: Callable[[Row], Any]
+) -> list[tuple[Message, Row]]:
     """Those that share a key with exactly one of the other side."""
-    ours, theirs = Counter(map(key, waiting)), Counter(map(key, fresh))
-    by_key = {key(row): row for row in fresh}
-    return [(row, by_key[key(row)]) for row in waiting if ours[key(row)] == theirs[key(row)] == 1]
+    if not waiting:
+        return []
+    counts, others = Counter(map(ours, waiting)), Counter(map(theirs, fresh))
+    by_key = {theirs(row): row for row in fresh}
+    return [(row, by_key[ours(row)]) for row in waiting if counts[ours(row)] == others[ours(row)] == 1]
 
 
 def assign_threads(account: Account, rows: Sequence[Message]) -> None:
     """Conversations for rows not yet saved; those that turn out to be one are joined."""
     inputs = [
-        threads.ThreadInput(index, row.message_id, tuple(row.references), row.subject, row.sent_at or row.received_at)
-        for index, row in enumerate(rows)
+        threads.ThreadInput(at, row.message_id, tuple(row.references), row.subject, row.sent_at or row.received_at)
+        for at, row in enumerate(rows)
     ]
-    mentioned = {i for row in rows for i in (row.message_id, *row.references) if i}
+    known = known_threads(account, {i for one in inputs for i in (one.message_id, *one.references)})
+    for row, thread in zip(rows, thread_ids(account, inputs, known), strict=True):
+        row.thread_id = thread
+
+
+def known_threads(account: Account, ids: set[str]) -> dict[str, int]:
+    """The conversations of those message-ids that were met before."""
     known: dict[str, int] = {}
-    for some in operations.chunks(sorted(mentioned)):
-        known |= dict(
-            ThreadId.objects.filter(account=account, message_id__in=some).values_list("message_id", "thread_id")
-        )
+    for some in operations.chunks(list(ids - {""})):
+        found = ThreadId.objects.filter(account=account, message_id__in=some)
+        known.update(found.values_list("message_id", "thread_id"))
+    return known
+
+
+def thread_ids(account: Account, inputs: Sequence[threads.ThreadInput], known: Mapping[str, int]) -> list[int]:
+    """The conversation of each message, made, found or joined; ``key`` is its position."""
     plan = threads.assign(inputs, known)
-    numbers = sorted({n for n in [*plan.assignments.values(), *plan.ids.values()] if n < 0}, reverse=True)
-    made = Thread.objects.bulk_create([Thread(account=account) for _ in numbers])
-    real = {number: thread.pk for number, thread in zip(numbers, made, strict=True)}
     for gone, kept in plan.merges:
         ThreadId.objects.filter(thread_id=gone).update(thread_id=kept)
         Message.objects.filter(thread_id=gone).update(thread_id=kept)
         Thread.objects.filter(pk=gone).delete()
-    for index, row in enumerate(rows):
-        number = plan.assignments[index]
-        row.thread_id = real.get(number, number)
+    numbers = sorted({n for n in plan.assignments.values() if n < 0}, reverse=True)
+    real = dict(zip(numbers, _new_threads(account, len(numbers)), strict=True))
     fresh = [
-        ThreadId(account=account, message_id=message_id, thread_id=real.get(number, number))
+        {"account_id": account.pk, "message_id": message_id, "thread_id": real.get(number, number)}
         for message_id, number in plan.ids.items()
         if message_id not in known
     ]
-    ThreadId.objects.bulk_create(fresh, ignore_conflicts=True, batch_size=300)
+    insert(ThreadId, fresh, unless_there=True)
+    return [real.get(plan.assignments[one.key], plan.assignments[one.key]) for one in inputs]
+
+
+def _new_threads(account: Account, count: int) -> list[int]:
+    """Their ids, in rising order. One statement for many, since a conversation has nothing but its id."""
+    made: list[int] = []
+    table = connection.ops.quote_name(Thread._meta.db_table)
+    for some in operations.chunks([account.pk] * count):
+        with connection.cursor() as cursor:
+            marks = ", ".join(["(%s)"] * len(some))
+            cursor.execute(f"INSERT INTO {table} (account_id) VALUES {marks} RETURNING id", some)  # noqa: S608
+            made.extend(sorted(number for (number,) in cursor.fetchall()))
+    return made

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import islice
 
 from django.db import transaction
 from django.db.models import F, Q
@@ -13,21 +15,24 @@ from django.utils import timezone
 
 from accounts.models import Account
 from accounts.troubles import explain
-from webmail import bodies, connections, events, operations
+from webmail import connections, events, operations
 from webmail.leases import Lease, lease
 from webmail.models import KEYWORD_FIELDS, Mailbox, Message, Operation
 from webmail.protocols.base import Changes, MailStore
 from webmail.protocols.errors import MailError, NotFound, StateLost
-from webmail.sync.download import download
+from webmail.sync import ahead
+from webmail.sync.download import delete_downloaded, download
 from webmail.sync.folders import SECOND_LOOK, list_mailboxes
-from webmail.sync.rows import store_messages
+from webmail.sync.rows import Stored, by_uid, store_messages
+from webmail.watching import schedule
 
 log = logging.getLogger(__name__)
 FIRST_PAGE = 50
-BATCH = 200
-DOWNLOAD_BATCH = 20
-PREFETCH = {"inbox": 60, "sent": 20}  # newest messages whose text is fetched ahead, per role
-PREFETCH_OTHERS = 10
+BATCH = 500  # messages in one transaction: held together in memory, and the database for some 20 ms
+DOWNLOAD_BATCH = 100
+SLICE = 60.0  # seconds; then others get their turn, and this account goes on at the end of the queue
+AHEAD_SLICE = 20.0  # of these, for text fetched ahead
+TELL_EACH = 0.5  # seconds between two words about progress
 INTERVAL = timedelta(minutes=5)
 MAX_INTERVAL = timedelta(hours=2)
 ROLE_PRIORITY = {"inbox": 0, "sent": 1, "drafts": 2, "archive": 3, "": 4, "junk": 5, "trash": 6}
@@ -59,16 +64,28 @@ def sync_account(account: Account, progress: Progress | None = None, only: str |
         run = _Run(account, held, progress)
         try:
             with connections.store_of(account) as store:
-                report = run.everything(store, only)
+                report, over = run.for_a_while(store, only)
         except MailError as error:
             _failed(account, error)
             raise
-    Account.objects.filter(pk=account.pk).update(
-        synced_at=timezone.now(), sync_due_at=timezone.now() + INTERVAL, sync_done=0, sync_total=0
-    )
+    if not over:
+        Account.objects.filter(pk=account.pk).update(sync_wanted=True)
+        return report
+    Account.objects.filter(pk=account.pk).update(synced_at=timezone.now(), sync_done=0, sync_total=0, sync_rate=0)
+    _schedule(account, found=report.arrived > 0)
     account.report_well()
     events.publish(account.user_id, "account", id=account.pk)
     return report
+
+
+def _schedule(account: Account, found: bool) -> None:
+    """When to ask again, by how the server tells of changes, what was found, and whether the person is here."""
+    now = timezone.now()
+    rows = Account.objects.filter(pk=account.pk)
+    for push, seconds, seen in rows.values_list("push", "poll_seconds", "user__active_at"):
+        interval = seconds if push else schedule.next_interval(seconds, found)
+        active = seen is not None and seen > schedule.active_since(now)
+        rows.update(poll_seconds=interval, sync_due_at=now + schedule.wait(interval, push, active))
 
 
 def replay_account(account: Account) -> int | None:
@@ -92,6 +109,10 @@ def _failed(account: Account, error: MailError) -> None:
     events.publish(account.user_id, "account", id=account.pk)
 
 
+class _Enough(Exception):
+    """The slice of time is over; what is left is taken up from where it stands."""
+
+
 class _Run:
     """One sync of one account under its lease."""
 
@@ -101,12 +122,21 @@ class _Run:
         self.progress = progress
         self.report = Report()
         self.at: int | None = None  # the folder that is being synced
-        self.done = 0
-        self.total = 0
+        self.done = self.total = 0  # messages of folders that are not complete: there already, and in all
+        self.began, self.told = time.monotonic(), 0.0
+        self.done_before = 0
+
+    def for_a_while(self, store: MailStore, only: str | None) -> tuple[Report, bool]:
+        """What was done, and whether that was all."""
+        try:
+            return self.everything(store, only), True
+        except _Enough:
+            return self.report, False
 
     def everything(self, store: MailStore, only: str | None) -> Report:
         operations.replay_due(self.account, store)
         list_mailboxes(self.account, store)
+        self._expect()
         for mailbox in self._in_order(only):
             self.lease.renew()
             try:
@@ -114,8 +144,7 @@ class _Run:
             except NotFound:
                 log.info("mailbox %s of %s is gone", mailbox.pk, self.account)
             self._between(store)
-        if not self.account.downloads:
-            self._fetch_ahead(store)
+        self._fetch_ahead(store)
         return self.report
 
     def _in_order(self, only: str | None) -> list[Mailbox]:
@@ -150,12 +179,14 @@ class _Run:
         self._destroyed(mailbox, changes.destroyed)
         self._updated(mailbox, changes.updated)
         arrived = self._created(store, mailbox, changes.created)
-        drop_unfound(mailbox, unfound)
+        dropped = drop_unfound(mailbox, unfound)
         Mailbox.objects.filter(pk=mailbox.pk).update(
             state=changes.state, complete=True, emptied_since=None, synced_at=timezone.now()
         )
+        if self.account.downloads:
+            delete_downloaded(self.account, mailbox, store)
         self.report.mailboxes += 1
-        if changes.created or changes.updated or changes.destroyed or not was_complete:
+        if changes.created or changes.updated or changes.destroyed or dropped or not was_complete:
             mailbox.recount()
             if mailbox.role == "inbox" and was_complete:
                 self.report.arrived += arrived
@@ -165,10 +196,10 @@ class _Run:
 
     def _destroyed(self, mailbox: Mailbox, uids: Sequence[str]) -> None:
         for some in operations.chunks(uids):
-            rows = Message.objects.filter(remote_mailbox=mailbox, uid__in=some)
+            rows = by_uid(mailbox, some)
             if self.account.downloads:  # gone there, but ours to keep
                 rows.filter(mailbox__isnull=True).delete()
-                rows.update(remote_mailbox=None, uid="")
+                rows.update(remote_mailbox=None)
             else:
                 for other in rows.exclude(mailbox=mailbox).exclude(mailbox=None):
                     if other.mailbox:
@@ -179,7 +210,7 @@ class _Run:
     def _updated(self, mailbox: Mailbox, updated: Mapping[str, frozenset[str]]) -> None:
         for some in operations.chunks(list(updated)):
             with transaction.atomic():  # read and written in one, or a click between would be lost
-                rows = list(Message.objects.select_for_update().filter(remote_mailbox=mailbox, uid__in=some))
+                rows = list(by_uid(mailbox, some).select_for_update())
                 for row in rows:
                     row.synced_keywords = operations.join_keywords(updated[row.uid])
                     row.show_keywords(updated[row.uid])
@@ -188,15 +219,22 @@ class _Run:
             self.report.updated += len(rows)
 
     def _created(self, store: MailStore, mailbox: Mailbox, uids: Sequence[str]) -> int:
-        self.total += len(uids)
+        if mailbox.complete:
+            self.total += len(uids)
         arrived = 0
+        coming = iter(()) if self.account.downloads else store.messages(mailbox.remote_name or "", uids)
         for some in operations.chunks(uids, DOWNLOAD_BATCH if self.account.downloads else BATCH):
-            rows = fetch(self.account, mailbox, store, some)
-            arrived += sum(1 for row in rows if not row.seen)
-            self.report.created += len(rows)
+            if self.account.downloads:
+                stored = download_all(self.account, mailbox, store, some)
+            else:
+                stored = store_messages(self.account, mailbox, islice(coming, len(some)))
+            arrived += stored.unread
+            self.report.created += stored.created
             self.done += len(some)
             self._tell(mailbox)
             self._between(store)
+            if time.monotonic() - self.began > SLICE and self.progress is None:
+                raise _Enough
         return arrived
 
     def _between(self, store: MailStore) -> None:
@@ -209,31 +247,38 @@ class _Run:
             for inbox in self._in_order("inbox"):
                 self.mailbox(store, inbox)
 
+    def _expect(self) -> None:
+        """How much there is to fetch of folders never fetched whole, by what the server counted in them."""
+        for mailbox in self._in_order(None):
+            if not mailbox.complete:
+                self.total += mailbox.total
+                self.done += Message.objects.filter(remote_mailbox=mailbox).count()
+        self.done_before = self.done
+
     def _tell(self, mailbox: Mailbox) -> None:
+        self.total = max(self.total, self.done)  # servers miscount, and mail comes
         if self.progress:
             self.progress(self.done, self.total)
-        if self.total > BATCH:
-            Account.objects.filter(pk=self.account.pk).update(sync_done=self.done, sync_total=self.total)
-            events.publish(self.account.user_id, "mailbox", ids=[mailbox.pk], progress=[self.done, self.total])
+        now = time.monotonic()
+        if self.total - self.done_before <= BATCH or now - self.told < TELL_EACH:
+            return
+        self.told = now
+        rate = round((self.done - self.done_before) / max(now - self.began, 0.001))
+        Account.objects.filter(pk=self.account.pk).update(sync_done=self.done, sync_total=self.total, sync_rate=rate)
+        told = {"account": self.account.pk, "done": self.done, "total": self.total, "rate": rate}
+        events.publish(self.account.user_id, "progress", **told)
 
     def _fetch_ahead(self, store: MailStore) -> None:
-        """The text of the newest messages, so that opening one needs no server."""
-        for mailbox in self._in_order(None):
-            count = PREFETCH.get(mailbox.role, PREFETCH_OTHERS)
-            rows = Message.objects.filter(mailbox=mailbox, remote_mailbox=mailbox).newest_first()[:count]
-            missing = [row for row in rows if row.structure and row.uid and not hasattr(row, "body")]
-            for row in missing:
-                try:
-                    bodies.fetch(row, store)
-                except MailError as error:
-                    if error.connection_lost:
-                        raise
-                    log.info("text of message %s: %s", row.pk, error)  # it will be said when somebody opens it
-                except Exception:  # one message that we cannot read must not stop all others
-                    log.exception("text of message %s", row.pk)
-                self._between(store)
-            if missing:
+        mailboxes = self._in_order(None)
+        for mailbox in mailboxes:
+            if ahead.fetch_newest(self.account, mailbox, store, lambda: self._between(store)):
                 events.publish(self.account.user_id, "mailbox", ids=[mailbox.pk])
+        until = time.monotonic() + AHEAD_SLICE
+        for mailbox in mailboxes:
+            while ahead.fetch_down(self.account, mailbox, store, lambda: self._between(store)):
+                if time.monotonic() > until:
+                    raise _Enough
+        ahead.let_go(self.account)
 
 
 class Known(Mapping[str, frozenset[str]]):
@@ -287,13 +332,15 @@ def forget_uids(mailbox: Mailbox) -> None:
     mailbox.state = ""
 
 
-def drop_unfound(mailbox: Mailbox, ids: Sequence[int]) -> None:
+def drop_unfound(mailbox: Mailbox, ids: Sequence[int]) -> int:
     """Rows that waited for their uid before the server was asked, and still do, are gone; unless an operation still
-    needs them."""
+    needs them. How many went."""
     if not ids or Operation.objects.filter(account_id=mailbox.account_id).open().exists():
-        return
+        return 0
+    gone = 0
     for some in operations.chunks(ids):
-        Message.objects.filter(remote_mailbox=mailbox, uid="", pk__in=some).delete()
+        gone += Message.objects.filter(remote_mailbox=mailbox, uid="", pk__in=some).delete()[0]
+    return gone
 
 
 def first_page(account: Account, store: MailStore) -> None:
@@ -305,17 +352,15 @@ def first_page(account: Account, store: MailStore) -> None:
     store_messages(account, inbox, store.newest(inbox.remote_name or "", FIRST_PAGE))
 
 
-def fetch(account: Account, mailbox: Mailbox, store: MailStore, uids: Sequence[str]) -> list[Message]:
-    """Read these messages from the server into the cache."""
-    if account.downloads:
-        return [row for uid in uids for row in download(account, mailbox, store, uid)]
-    return store_messages(account, mailbox, store.messages(mailbox.remote_name or "", uids))
+def download_all(account: Account, mailbox: Mailbox, store: MailStore, uids: Sequence[str]) -> Stored:
+    rows = download(account, mailbox, store, uids)
+    return Stored(len(rows), sum(not row.seen for row in rows))
 
 
 def due_accounts(limit: int) -> list[int]:
     """Accounts whose time has come, longest waiting first: a fair queue."""
     now = timezone.now()
-    waiting = Account.objects.filter(Q(sync_due_at__lte=now) | Q(sync_wanted=True), needs_user=False)
+    waiting = Account.objects.filter(Q(sync_due_at__lte=now) | Q(sync_wanted=True), needs_user=False, paused=False)
     due = list(waiting.order_by(F("sync_due_at").asc()).values_list("pk", flat=True)[:limit])
     Account.objects.filter(pk__in=due).update(sync_due_at=now + INTERVAL)  # asked for once, not at each look
     return due

@@ -1,0 +1,139 @@
+"""The connection check: each step towards both servers of an account, which one fails, and what usually mends it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from django.conf import settings
+from django.utils.translation import gettext as _
+
+from accounts.discovery import ServerURL, resolve
+from accounts.models import Account
+from accounts.troubles import explain
+from webmail.protocols.base import Security
+from webmail.protocols.errors import AuthenticationFailed, InsecureConnection, MailError, Refused, Unreachable
+from webmail.protocols.probe import Step, probe
+
+TIMEOUT = 8.0  # seconds, each read and write: somebody is waiting for the page
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One step as the page tells it; ``advice`` only where it failed."""
+
+    title: str
+    well: bool
+    detail: str = ""
+    advice: str = ""
+    milliseconds: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """All steps towards one server; ``to_come`` are those that a failure kept from being tried."""
+
+    title: str
+    url: str
+    lines: tuple[Line, ...]
+    to_come: tuple[str, ...]
+
+    @property
+    def well(self) -> bool:
+        return not self.to_come and all(line.well for line in self.lines)
+
+
+def check(account: Account) -> list[Side]:
+    """Both sides, one after the other; TIMEOUT bounds each step."""
+    sides = [(_("Incoming mail"), account.incoming)]
+    if account.outgoing:
+        sides.append((_("Outgoing mail"), account.outgoing))
+    return [_side(account, title, url) for title, url in sides]
+
+
+def _titles(url: ServerURL) -> dict[str, str]:
+    titles = {"name": _("The server's name is known"), "port": _("Port %(port)d answers") % {"port": url.port}}
+    if url.security is Security.TLS:
+        titles["tls"] = _("The connection is encrypted and the certificate is good")
+    titles["greeting"] = _("The server greets as %(protocol)s does") % {"protocol": url.protocol.upper()}
+    if url.security is Security.STARTTLS:
+        titles["tls"] = _("The connection becomes encrypted (STARTTLS) and the certificate is good")
+    titles["sign-in"] = _("It accepts the user name and password")
+    titles["offer"] = _("It says what it can do")
+    return titles
+
+
+def _side(account: Account, title: str, text: str) -> Side:
+    url = ServerURL.parse(text)
+    titles = _titles(url)
+    lines = []
+    for step in _steps(account, url):
+        well = step.error is None
+        detail = step.detail if step.error is None else step.error.detail
+        advice = "" if step.error is None else _advice(url, step.name, step.error)
+        lines.append(Line(titles.pop(step.name), well, detail, advice, round(step.seconds * 1000)))
+    return Side(title, text, tuple(lines), tuple(titles.values()))
+
+
+def _steps(account: Account, url: ServerURL) -> Iterator[Step]:
+    began = time.monotonic()
+    try:
+        server = replace(resolve(url), timeout=TIMEOUT)
+        credentials = account.credentials_for(url.host)
+    except MailError as error:
+        name = "sign-in" if isinstance(error, AuthenticationFailed) else "name"
+        yield Step(name, error=error, seconds=time.monotonic() - began)
+        return
+    yield Step("name", ", ".join(server.addresses), seconds=time.monotonic() - began)
+    yield from probe(server, credentials, settings.EHLO_NAME)
+
+
+def _advice(url: ServerURL, step: str, error: MailError) -> str:
+    """What usually mends it."""
+    if step == "name":
+        if isinstance(error, Refused):
+            return _(
+                "The address is one inside a private network. The operator of this site can allow it in the table of "
+                "servers."
+            )
+        return _(
+            "Check the spelling of the server's name. If it is right, the name servers may be away for the moment."
+        )
+    if step == "port":
+        return _port_advice(url, error)
+    if step == "tls" or isinstance(error, InsecureConnection):
+        return _(
+            "The certificate may be expired, made for another name, or signed by somebody unknown. Compare the "
+            "server's name with the one your provider gives; port and kind of encryption must fit each other too."
+        )
+    if step == "greeting":
+        return _(
+            "Something else listens on this port, or it expects encryption from the first byte. Check the port "
+            "and the kind of encryption."
+        )
+    if isinstance(error, AuthenticationFailed):
+        return _(
+            "Type the password again. Some providers want an app password made on their website, or that IMAP, "
+            "POP3 and SMTP are switched on there first."
+        )
+    return explain(error, url.host).advice
+
+
+def _port_advice(url: ServerURL, error: MailError) -> str:
+    silent = isinstance(error, Unreachable) and error.code == "TIMEOUT"
+    if url.protocol == "smtp" and url.port in (25, 465, 587):
+        others = ", ".join(str(port) for port in (465, 587) if port != url.port)
+        return _(
+            "Many networks close port %(port)d to keep spam in. Try port %(others)s, or ask whoever runs this "
+            "network or hosts this site to open it."
+        ) % {"port": url.port, "others": others}
+    if silent:
+        return _(
+            "Nothing comes back, as behind a firewall that drops what it does not allow. Ask whoever runs this "
+            "network or hosts this site to open port %(port)d."
+        ) % {"port": url.port}
+    return _(
+        "The machine is there, but nothing listens on port %(port)d: the server may be down, or the port may "
+        "be another."
+    ) % {"port": url.port}
