@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import heapq
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlencode
 
@@ -18,8 +20,8 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.text import capfirst
+from django.utils.translation import get_language, ngettext, pgettext
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext, pgettext
 
 from accounts.models import User
 from webmail.models import Mailbox, Message
@@ -27,7 +29,7 @@ from webmail.operations import last_id
 from webmail.selection import Cursor, Selection
 
 ROW_FIELDS = (
-    "id", "account_id", "mailbox_id", "thread_id", "subject", "from_name", "from_email", "addresses", "received_at",
+    "id", "account_id", "mailbox_id", "thread_id", "subject", "from_name", "from_email", "received_at",
     "preview", "has_attachment", "seen", "flagged", "answered", "forwarded", "draft",
 )  # fmt: skip
 FILTERS: dict[str, dict[str, Any]] = {
@@ -56,6 +58,11 @@ class Scope:
         return self.mailboxes[0] if self.key.startswith("folder-") else None
 
     @property
+    def outgoing(self) -> bool:
+        """Rows name whom the message is to, not whom it is from."""
+        return self.mailbox is not None and self.mailbox.role in ("sent", "drafts")
+
+    @property
     def total(self) -> int:
         return sum(m.total for m in self.mailboxes)
 
@@ -65,28 +72,31 @@ class Scope:
 
     def sources(self) -> list[QuerySet[Message]]:
         """One query per mailbox, each answered by one index from its top; they are merged, never sorted as a whole."""
-        narrow = FILTERS.get(self.filter, {})
+        narrow = {**(self.everywhere or {}), **FILTERS.get(self.filter, {})}
         if self.everywhere is not None:
             hidden = [m.pk for m in _every_mailbox(self.user) if m.hidden or m.role in ("junk", "trash")]
             accounts = [account.pk for account in self.user.account_list]
             return [
-                Message.objects.filter(account_id=pk, mailbox__isnull=False, **self.everywhere, **narrow).exclude(
-                    mailbox_id__in=hidden
-                )
+                Message.objects.filter(account_id=pk, mailbox__isnull=False, **narrow).exclude(mailbox_id__in=hidden)
                 for pk in accounts
             ]
         return [Message.objects.filter(mailbox_id=m.pk, **narrow) for m in self.mailboxes]
 
     def page(self, after: Cursor | None, size: int, inclusive: bool = False) -> list[Message]:
         """Up to ``size`` + 1 messages, newest first; the one too many tells that there is more."""
+        parts = self.queries(after, size, inclusive)
+        merged = heapq.merge(*parts, key=lambda m: (m.received_at, m.pk), reverse=True)
+        return [m for _n, m in zip(range(size + 1), merged, strict=False)]
+
+    def queries(self, after: Cursor | None, size: int, inclusive: bool = False) -> list[QuerySet[Message]]:
+        fields = [*ROW_FIELDS, "addresses"] if self.outgoing else ROW_FIELDS
         parts = []
         for source in self.sources():
             if after is not None:
                 condition = after.older() | Q(pk=after.pk) if inclusive else after.older()
                 source = source.filter(received_at__lte=after.received_at).filter(condition)
-            parts.append(list(source.order_by("-received_at", "-id").only(*ROW_FIELDS)[: size + 1]))
-        merged = heapq.merge(*parts, key=lambda m: (m.received_at, m.pk), reverse=True)
-        return [m for _n, m in zip(range(size + 1), merged, strict=False)]
+            parts.append(source.order_by("-received_at", "-id").only(*fields)[: size + 1])
+        return parts
 
     def neighbours(self, message: Message) -> tuple[int | None, int | None]:
         """The next newer and the next older message."""
@@ -143,6 +153,22 @@ def mailboxes_of(user: User) -> list[Mailbox]:
     return [mailbox for mailbox in _every_mailbox(user) if not mailbox.hidden]
 
 
+def place(messages: Iterable[Message], user: User) -> list[Message]:
+    """Those in folders that the person sees, with account and folders at hand without asking the database again."""
+    accounts = {account.pk: account for account in user.account_list}
+    mailboxes = {mailbox.pk: mailbox for mailbox in _every_mailbox(user)}
+    found = []
+    for message in messages:
+        mailbox = mailboxes.get(message.mailbox_id or 0)
+        if mailbox is None or mailbox.hidden:
+            continue
+        message.account, message.mailbox = accounts[message.account_id], mailbox
+        if message.remote_mailbox_id in mailboxes:
+            message.remote_mailbox = mailboxes[message.remote_mailbox_id]
+        found.append(message)
+    return found
+
+
 def scope_of(user: User, key: str, filter: str = "") -> Scope:
     """Raises Http404 for a key that names nothing of this person's."""
     filter = filter if filter in FILTERS else ""
@@ -177,8 +203,10 @@ def scope_for(user: User, message: Message, key: str) -> Scope:
 # --- rows -------------------------------------------------------------------------------------------------------
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Row:
+    """All that a list prints of a message; equal rows look the same, so each is rendered once (``{% remembered %}``)."""
+
     pk: int
     url: str
     who: str
@@ -193,7 +221,6 @@ class Row:
     forwarded: bool
     clip: bool
     current: bool = False
-    place: str = ""
 
 
 @dataclass(slots=True)
@@ -208,18 +235,18 @@ def days(scope: Scope, messages: list[Message], current: int | None = None) -> l
     today = timezone.localdate()
     colours = {account.pk: account.colour for account in scope.user.account_list}
     mine = {account.address.lower() for account in scope.user.account_list}
-    outgoing = scope.mailbox is not None and scope.mailbox.role in ("sent", "drafts")
     base = reverse("message", args=[0])
-    suffix = "?" + urlencode({"in": scope.key}) if not scope.mailbox else ""
+    suffix = "" if scope.mailbox or scope.key == "search" else "?" + urlencode({"in": scope.key})
+    zone = timezone.get_current_timezone()
     found: list[Day] = []
     for message in messages:
-        when = timezone.localtime(message.received_at)
+        when = message.received_at.astimezone(zone)
         title, dates = _heading(when.date(), today)
         if not found or found[-1].title != title:
             found.append(Day(title, dates, []))
         found[-1].rows.append(
             Row(
-                message.pk, base.replace("/0/", f"/{message.pk}/") + suffix, _who(message, mine, outgoing),
+                message.pk, base.replace("/0/", f"/{message.pk}/") + suffix, _who(message, mine, scope.outgoing),
                 message.subject.strip() or _("(no subject)"), message.preview, time_text(when, today), when.isoformat(timespec="minutes"),
                 colours[message.account_id], message.seen, message.flagged, message.answered, message.forwarded,
                 message.has_attachment, message.pk == current,
@@ -239,15 +266,26 @@ def _who(message: Message, mine: set[str], outgoing: bool) -> str:
 
 def time_text(when: datetime, today: date) -> str:
     """As short as it can be and still be clear: 14:05, Mon 14:05, 3 Feb, 3 Feb 2024."""
-    age = (today - when.date()).days
-    if age == 0:
-        return date_format(when, "H:i")
-    if 0 < age < 7:
-        return date_format(when, "D H:i")
-    return date_format(when, pgettext("date", "j M") if when.year == today.year else pgettext("date", "j M Y"))
+    day = when.date()
+    if day == today:
+        return f"{when:%H:%M}"
+    text = _day_text(day, today, get_language())
+    return f"{text} {when:%H:%M}" if 0 < (today - day).days < 7 else text
+
+
+@lru_cache(maxsize=1000)
+def _day_text(day: date, today: date, _language: str) -> str:
+    if 0 < (today - day).days < 7:
+        return date_format(day, "D")
+    return date_format(day, pgettext("date", "j M") if day.year == today.year else pgettext("date", "j M Y"))
 
 
 def _heading(day: date, today: date) -> tuple[str, str]:
+    return _day_heading(day, today, get_language())
+
+
+@lru_cache(maxsize=1000)
+def _day_heading(day: date, today: date, _language: str) -> tuple[str, str]:
     age = (today - day).days
     if age < 0:
         return _("Later"), ""

@@ -13,7 +13,7 @@ from django.views.decorators.http import require_POST, require_safe
 from accounts.models import Account
 from accounts.requests import Request
 from webmail import tasks
-from webmail.models import Mailbox, Message
+from webmail.models import Message
 from webmail.views import listing, navigation
 from webmail.views.redirection import back, notice
 
@@ -46,20 +46,20 @@ def _list(request: Request, key: str) -> HttpResponse:
     if key == "inbox" and not request.user.account_list:
         return redirect("accounts:account-creation")
     scope = listing.scope_of(request.user, key, request.GET.get("f", ""))
-    context = list_context(request, scope, listing.Cursor.parse(request.GET.get("after", "")))
+    after = listing.Cursor.parse(request.GET.get("after", ""))
+    context = list_context(request, scope, scope.page(after, request.user.page_size), after)
     return render(request, "webmail/mailbox.html", context)
 
 
 def list_context(
     request: Request,
     scope: listing.Scope,
+    messages: list[Message],
     after: listing.Cursor | None,
     current: Message | None = None,
-    inclusive: bool = False,
 ) -> dict[str, Any]:
-    """All that the list and the sidebar show."""
+    """All that the list and the sidebar show. ``messages`` is the scope's page ``after``, with the one too many."""
     size = request.user.page_size
-    messages = scope.page(after, size, inclusive)
     more = len(messages) > size
     messages = messages[:size]
     last = messages[-1] if more else None
@@ -84,15 +84,11 @@ def _filters(scope: listing.Scope) -> list[tuple[str, str]]:
     return [(name, title) for name, title in names if name != scope.key]
 
 
-def targets(request: Request, scope: listing.Scope) -> list[tuple[Account, list[Mailbox]]]:
+def targets(request: Request, scope: listing.Scope) -> navigation.Targets:
     """Where a selection can be moved to, by account."""
     concerned = {mailbox.account_id for mailbox in scope.mailboxes}
     accounts = [account for account in request.user.account_list if not concerned or account.pk in concerned]
-    boxes = [mailbox for mailbox in listing.mailboxes_of(request.user) if mailbox.selectable]
-    by_account: dict[int, list[Mailbox]] = {}
-    for mailbox in sorted(boxes, key=navigation._order):
-        by_account.setdefault(mailbox.account_id, []).append(mailbox)
-    return [(account, by_account.get(account.pk, [])) for account in accounts]
+    return navigation.targets(accounts, listing.mailboxes_of(request.user))
 
 
 @require_POST

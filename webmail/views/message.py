@@ -9,7 +9,7 @@ from typing import Any
 from urllib.parse import quote
 
 from django.contrib.auth.decorators import login_required
-from django.http import HttpResponse, StreamingHttpResponse
+from django.http import Http404, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, render
 from django.template.loader import render_to_string
@@ -52,9 +52,12 @@ THREAD_SHOWN = 100
 
 
 def own(request: Request, pk: int) -> Message:
-    return get_object_or_404(
-        Message.objects.for_user(request.user).select_related("account", "mailbox", "remote_mailbox"), pk=pk
-    )
+    """Raises Http404 for a message that is not theirs or in no folder that they see."""
+    accounts = [account.pk for account in request.user.account_list]
+    message = get_object_or_404(Message, pk=pk, account__in=accounts)
+    if not listing.place([message], request.user):
+        raise Http404
+    return message
 
 
 @require_safe
@@ -68,15 +71,17 @@ def show(request: Request, pk: int) -> HttpResponse:
         parts = ("webmail/message.html#read", "webmail/message.html#dock")
         return HttpResponse("".join(render_to_string(part, context, request) for part in parts))
     cursor = listing.Cursor(message.received_at, message.pk)
-    first = scope.page(None, request.user.page_size)
-    on_first = not first or cursor in [listing.Cursor(m.received_at, m.pk) for m in first]
-    context |= list_context(request, scope, None if on_first else cursor, message, inclusive=not on_first)
+    size = request.user.page_size
+    first = scope.page(None, size)
+    if not first or cursor in [listing.Cursor(m.received_at, m.pk) for m in first]:
+        context |= list_context(request, scope, first, None, message)
+    else:
+        context |= list_context(request, scope, scope.page(cursor, size, inclusive=True), cursor, message)
     return render(request, "webmail/message.html", context)
 
 
 def read_context(request: Request, message: Message, scope: listing.Scope) -> dict[str, Any]:
     newer, older = scope.neighbours(message)
-    boxes = sorted(listing.mailboxes_of(request.user), key=navigation._order)
     suffix = f"?in={scope.key}" if not scope.mailbox else ""
     return {
         "message": message,
@@ -89,32 +94,30 @@ def read_context(request: Request, message: Message, scope: listing.Scope) -> di
         "here": request.get_full_path(),
         "list_url": scope.href(),
         "in_trash": message.mailbox is not None and message.mailbox.role in ("trash", "junk"),
-        "targets": [(message.account, [m for m in boxes if m.selectable and m.account_id == message.account_id])],
+        "targets": navigation.targets([message.account], listing.mailboxes_of(request.user)),
     }
 
 
 def thread(request: Request, message: Message) -> list[dict[str, Any]]:
     """The conversation, oldest first; the opened and the unread ones unfolded. A copy in two folders shows once."""
-    rows = (
-        Message.objects.for_user(request.user).filter(thread_id=message.thread_id)
-        if message.thread_id
-        else Message.objects.none()
-    )
-    rows = (
-        rows.exclude(mailbox__role__in=("trash", "junk"))
-        .select_related("account", "mailbox", "remote_mailbox")
-        .order_by("-received_at", "-id")
-    )
+    rows: list[Message] = []
+    if message.thread_id:
+        folders = [m.pk for m in listing.mailboxes_of(request.user) if m.role not in ("trash", "junk")]
+        there = Message.objects.filter(thread_id=message.thread_id, mailbox__in=folders)
+        rows = listing.place(there.order_by("-received_at", "-id")[:THREAD_SHOWN], request.user)
     seen_ids, shown = set(), []
-    for row in [message, *rows[:THREAD_SHOWN]]:
+    for row in [message, *rows]:
         key = row.message_id or row.pk
         if key not in seen_ids:
             seen_ids.add(key)
             shown.append(row)
-    mine = {a.lower() for a in Identity.objects.for_user(request.user).values_list("address", flat=True)}
+    accounts = [account.pk for account in request.user.account_list]
+    mine = {
+        a.lower() for a in Identity.objects.filter(account__in=accounts).order_by().values_list("address", flat=True)
+    }
     shown.sort(key=lambda row: (row.received_at, row.pk))
-    unread = [row.pk for row in shown if not row.seen]
-    ready = set(MessageBody.objects.filter(message_id__in=unread).values_list("message_id", flat=True))
+    unread = [row.pk for row in shown if not row.seen and row.pk != message.pk]
+    ready = set(MessageBody.objects.filter(pk__in=unread).values_list("pk", flat=True)) if unread else set()
     # Only the opened one may have to be fetched: another unread one that is not here yet stays folded.
     return [present(request, row, mine, open_=row.pk == message.pk or row.pk in ready) for row in shown]
 
@@ -155,7 +158,7 @@ def _readable(request: Request, row: Message) -> dict[str, Any]:
         body = bodies.body_of(row)
     except MailError as error:
         return {"trouble": explain(error, row.account.label), "files": []}
-    shown = pictures_allowed(request, row)
+    shown = bool(body.remote) and pictures_allowed(request, row)
     root = row.body_part
     files = mime.select_bodies(root).attachments if root else ()
     referred = body.source

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from django.urls import reverse
@@ -16,11 +16,12 @@ from webmail.models import OperationState as State
 from webmail.views.listing import mailboxes_of
 
 ICONS = {"inbox": "inbox", "drafts": "drafts", "sent": "sent", "archive": "archive", "junk": "junk", "trash": "trash"}
+Targets = tuple[tuple[str, tuple[tuple[int, str], ...]], ...]
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Entry:
-    """One folder in the tree; ``url`` is empty for one that only holds others."""
+    """One folder in the tree; ``url`` is empty for one that only holds others. Equal ones are rendered once."""
 
     title: str
     url: str
@@ -28,13 +29,13 @@ class Entry:
     unread: int = 0
     current: bool = False
     strong: bool = False
-    children: list[Entry] = field(default_factory=list)
+    children: tuple[Entry, ...] = ()
 
 
 @dataclass(slots=True)
 class AccountEntry:
     account: Account
-    entries: list[Entry]
+    entries: tuple[Entry, ...]
 
 
 def context(request: Request, current: str = "") -> dict[str, Any]:
@@ -46,6 +47,8 @@ def context(request: Request, current: str = "") -> dict[str, Any]:
     for mailbox in mailboxes_of(user):
         boxes[mailbox.account_id].append(mailbox)
     every = [mailbox for some in boxes.values() for mailbox in some]
+    ids = list(boxes)
+    failed = Operation.objects.filter(account__in=ids, state=State.FAILED, told=False)
     waiting, needy = outbox.attention(user)
     trees = [AccountEntry(account, tree(boxes[account.pk], current)) for account in accounts]
     return {
@@ -53,7 +56,7 @@ def context(request: Request, current: str = "") -> dict[str, Any]:
             "current": current,
             "heard": heard,
             "inbox_unread": sum(m.unread for m in every if m.role == "inbox"),
-            "drafts": Draft.objects.for_user(user).being_written().count(),
+            "drafts": Draft.objects.filter(account__in=ids).being_written().count(),
             "sent_url": next((reverse("folder", args=[m.pk]) for m in every if m.role == "sent"), ""),
             "outbox": waiting,
             "needy": needy,
@@ -62,7 +65,7 @@ def context(request: Request, current: str = "") -> dict[str, Any]:
             "troubles": [account for account in accounts if account.trouble],
             "synced_at": min((a.synced_at for a in accounts if a.synced_at), default=None),
             "progress": _progress(accounts),
-            "failed": list(Operation.objects.for_user(user).filter(state=State.FAILED, told=False)[:5]),
+            "failed": list(failed.only("trouble", "detail")[:5]),
             "today": timezone.localdate(),
         }
     }
@@ -73,24 +76,39 @@ def _progress(accounts: list[Account]) -> dict[str, int] | None:
     return {"done": sum(a.sync_done for a in accounts), "total": total} if total else None
 
 
-def tree(mailboxes: list[Mailbox], current: str = "") -> list[Entry]:
+def tree(mailboxes: list[Mailbox], current: str = "") -> tuple[Entry, ...]:
     """Roles first in their usual order, then by name, children below their parents."""
-    entries: dict[str, Entry] = {}
-    ordered = sorted(mailboxes, key=_order)
-    roots: list[Entry] = []
-    for mailbox in ordered:
+    named: dict[str, int] = {}
+    below: dict[int, list[Mailbox]] = {0: []}
+    for mailbox in sorted(mailboxes, key=_order):
         if not mailbox.subscribed and not mailbox.role:
             continue
-        entry = Entry(
+        alone = mailbox.role or not mailbox.delimiter or len(mailbox.path) == 1 or _is_inbox(mailbox)
+        parent = 0 if alone else named.get(mailbox.parent_name, 0)
+        below[parent].append(mailbox)
+        below[mailbox.pk] = []
+        named[mailbox.name] = mailbox.pk
+    return _entries(0, below, current)
+
+
+def _entries(parent: int, below: dict[int, list[Mailbox]], current: str) -> tuple[Entry, ...]:
+    return tuple(
+        Entry(
             mailbox.title, reverse("folder", args=[mailbox.pk]) if mailbox.selectable else "", ICONS.get(mailbox.role, "folder"),
             mailbox.unread, current == f"folder-{mailbox.pk}", mailbox.role == "inbox" and bool(mailbox.unread),
-        )  # fmt: skip
-        entries[mailbox.name] = entry
-        parent = (
-            entries.get(mailbox.delimiter.join(mailbox.path[:-1])) if mailbox.delimiter and not mailbox.role else None
+            _entries(mailbox.pk, below, current),
         )
-        (parent.children if parent and len(mailbox.path) > 1 and not _is_inbox(mailbox) else roots).append(entry)
-    return roots
+        for mailbox in below[parent]
+    )  # fmt: skip
+
+
+def targets(accounts: list[Account], mailboxes: list[Mailbox]) -> Targets:
+    """Where messages can be moved to: each account's label with the ids and titles of its folders."""
+    found: dict[int, list[tuple[int, str]]] = {account.pk: [] for account in accounts}
+    for mailbox in sorted(mailboxes, key=_order):
+        if mailbox.selectable and mailbox.account_id in found:
+            found[mailbox.account_id].append((mailbox.pk, mailbox.title if mailbox.role else mailbox.name))
+    return tuple((account.label, tuple(found[account.pk])) for account in accounts)
 
 
 def _is_inbox(mailbox: Mailbox) -> bool:

@@ -27,9 +27,6 @@ def show(request: Request) -> HttpResponse:
     more = len(found) > SHOWN
     found = found[:SHOWN]
     days = listing.days(scope, found)
-    for day in days:
-        for row in day.rows:
-            row.url = row.url.split("?")[0]
     counted = ngettext("%(n)d message", "%(n)d messages", len(found)) % {"n": len(found)} + ("+" if more else "")
     incomplete = (
         Mailbox.objects.for_user(request.user)

@@ -1,0 +1,95 @@
+"""What asks: one browser with its cookies, and many at once."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import statistics
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from urllib.parse import urlencode
+
+from tests.servers import PASSWORD
+
+
+@dataclass
+class Browser:
+    """A cookie jar and a connection that is kept open."""
+
+    port: int
+    cookies: dict[str, str] = field(default_factory=dict)
+    octets: int = 0
+
+    def __post_init__(self) -> None:
+        self.connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=60)
+        self.connection.connect()
+        self.connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def ask(self, method: str, path: str, form: dict[str, str] | None = None, **headers: str) -> tuple[int, str, str]:
+        """Status, Location and body."""
+        body = urlencode({**form, "csrfmiddlewaretoken": self.token}) if form is not None else None
+        headers |= {"Cookie": self.cookie}
+        if body is not None:
+            headers |= {"Content-Type": "application/x-www-form-urlencoded"}
+        try:
+            self.connection.request(method, path, body, headers)
+            answer = self.connection.getresponse()
+        except (http.client.RemoteDisconnected, ConnectionError):  # the server tired of an idle connection
+            self.connection.close()
+            self.connection.request(method, path, body, headers)
+            answer = self.connection.getresponse()
+        text = answer.read()
+        self.octets = len(text)
+        for cookie in answer.headers.get_all("Set-Cookie") or []:
+            name, _equals, value = cookie.split(";")[0].partition("=")
+            self.cookies[name] = value
+        return answer.status, answer.getheader("Location", ""), text.decode("utf-8", "replace")
+
+    @property
+    def cookie(self) -> str:
+        return "; ".join(f"{name}={value}" for name, value in self.cookies.items())
+
+    @property
+    def token(self) -> str:
+        return self.cookies.get("csrftoken", "")
+
+    def sign_in(self, address: str) -> None:
+        self.ask("GET", "/sign-in/")
+        status, _place, text = self.ask("POST", "/sign-in/", {"address": address, "password": PASSWORD, "keep": "1"})
+        assert status == 302, text[:2000]
+
+
+def median(act: Callable[[], object], repeat: int) -> float:
+    """Milliseconds; the first two are not counted."""
+    times = []
+    for _round in range(repeat + 2):
+        began = time.perf_counter()
+        act()
+        times.append((time.perf_counter() - began) * 1000)
+    return statistics.median(times[2:])
+
+
+def per_second(port: int, cookie: str, paths: list[str], users: int = 8, seconds: float = 4.0) -> float:
+    """Answers a second when ``users`` ask at once, each again as soon as answered."""
+    end = time.monotonic() + seconds
+    answered = [0] * users
+
+    def ask(user: int) -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        while time.monotonic() < end:
+            path = paths[(user + answered[user]) % len(paths)]
+            connection.request("GET", path, headers={"Cookie": cookie, "HX-Request": "true", "HX-Target": "read"})
+            answer = connection.getresponse()
+            answer.read()
+            assert answer.status == 200
+            answered[user] += 1
+        connection.close()
+
+    threads = [threading.Thread(target=ask, args=(user,)) for user in range(users)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return sum(answered) / seconds

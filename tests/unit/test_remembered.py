@@ -1,0 +1,60 @@
+"""``{% remembered %}``: pieces of pages that are rendered once for each value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+from django.template import Context, Template
+from django.utils import translation
+
+from webmail.templatetags import postkasse
+
+SOURCE = '{% load postkasse i18n %}{% remembered row %}<b title="{% translate "Starred" %}">{{ row }}{{ count }}</b>{% endremembered %}'
+
+
+@pytest.fixture(autouse=True)
+def _nothing_remembered() -> Iterator[None]:
+    postkasse._pieces.clear()
+    yield
+    postkasse._pieces.clear()
+
+
+@dataclass
+class Counter:
+    times: int = 0
+
+    def __str__(self) -> str:
+        self.times += 1
+        return ""
+
+
+def test_the_same_value_is_rendered_once() -> None:
+    template, counter = Template(SOURCE), Counter()
+    pages = {template.render(Context({"row": "one", "count": counter})) for _page in range(3)}
+    assert (len(pages), counter.times) == (1, 1)
+
+
+def test_another_value_and_another_language_are_pieces_of_their_own() -> None:
+    template = Template(SOURCE)
+    with translation.override("en"):
+        assert [template.render(Context({"row": row})) for row in ("1", "2")] == [
+            '<b title="Starred">1</b>', '<b title="Starred">2</b>',
+        ]  # fmt: skip
+    with translation.override("nb"):
+        assert template.render(Context({"row": "1"})) != '<b title="Starred">1</b>'
+
+
+def test_what_it_prints_is_escaped_each_time() -> None:
+    template = Template(SOURCE)
+    for _time in range(2):
+        assert "&lt;script&gt;" in template.render(Context({"row": "<script>"}))
+
+
+def test_no_more_than_so_many_pieces_are_kept_and_the_oldest_go_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(postkasse, "REMEMBERED", 3)
+    template = Template(SOURCE)
+    for row in "12345":
+        template.render(Context({"row": row}))
+    assert [key[2] for key in postkasse._pieces] == ["3", "4", "5"]
