@@ -209,6 +209,7 @@ class MemoryStore:
     # --- reading ---
 
     def changes(self, mailbox: str, state: str | None, known: Mapping[str, frozenset[str]]) -> Changes:
+        self._expected.pop(mailbox, None)  # the state given here is what counts from now on
         with self._server.lock:
             box = self._box("changes", mailbox)
             if state is not None and state != str(box.uid_validity):
