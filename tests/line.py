@@ -9,8 +9,11 @@ from __future__ import annotations
 import contextlib
 import queue
 import socket
+import subprocess
+import sys
 import threading
 import time
+from collections.abc import Iterator
 from types import TracebackType
 from typing import Self
 
@@ -120,3 +123,23 @@ class Line:
                 if self.cut_after is not None:
                     self.cut()
                 return
+
+
+@contextlib.contextmanager
+def line_of_its_own(port: int, delay: float) -> Iterator[int]:
+    """A line in a process of its own, so that measuring is not slowed by it; its port."""
+    command = [sys.executable, "-m", "tests.line", str(port), str(delay)]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdin
+    assert process.stdout
+    try:
+        yield int(process.stdout.readline())
+    finally:
+        process.stdin.close()
+        process.wait(10)
+
+
+if __name__ == "__main__":
+    with Line(int(sys.argv[1]), float(sys.argv[2])) as opened:
+        print(opened.port, flush=True)
+        sys.stdin.read()

@@ -28,6 +28,7 @@ from webmail import connections, operations, sync
 from webmail.models import Mailbox, Message, Operation
 from webmail.protocols.base import Condition, MailStore
 from webmail.protocols.errors import AlreadyExists, MailError, NotFound
+from webmail.selection import Selection
 
 _numbers = itertools.count()
 FOLDERS = ("INBOX", "Archive", "Trash", "Work")
@@ -223,6 +224,38 @@ class Convergence(RuleBasedStateMachine):
         if row := self._shown(choice):
             batch, _n = operations.destroy(row.account.user, [row.pk])
             self._wish(row, batch, gone=True)
+
+    def _mine(self) -> list[Mailbox]:
+        return list(Mailbox.objects.filter(account=self.watchers[0].account, name__startswith="Mine", hidden=False))
+
+    @rule()
+    def the_person_makes_a_folder(self) -> None:
+        operations.create_mailbox(self.watchers[0].account, f"Mine{next(_numbers)}")
+
+    @rule(choice=st.integers(0, 9))
+    def the_person_renames_a_folder(self, choice: int) -> None:
+        if mine := self._mine():
+            operations.rename_mailbox(mine[choice % len(mine)], f"Mine-again{next(_numbers)}")
+
+    @rule(choice=st.integers(0, 9))
+    def the_person_destroys_a_folder(self, choice: int) -> None:
+        if mine := self._mine():
+            operations.destroy_mailbox(mine[choice % len(mine)])
+
+    @rule(choice=st.integers(0, 99), keyword=st.sampled_from(["$seen", "$answered"]))
+    def the_person_marks_everything_in_a_folder(self, choice: int, keyword: str) -> None:
+        """Nobody's wishes but those of reading change by it."""
+        row = self._shown(choice)
+        if row is None or row.mailbox_id is None:
+            return
+        ids = [r for r in Message.objects.filter(mailbox_id=row.mailbox_id) if keyword == "$seen"]
+        selection = Selection((row.mailbox_id,), last=operations.last_id())
+        operations.change_keywords(row.account.user, selection, add=[keyword])
+        for one in ids:
+            number = int(one.message_id.partition("@")[0])
+            if number in self.wishes:
+                self.wishes[number] = replace(self.wishes[number], seen=True)
+        self.done = [done for done in self.done if done.number not in self.wishes or keyword != "$seen"]
 
     @precondition(lambda self: self.done)
     @rule()

@@ -5,6 +5,7 @@ library's parser keeps everything, recurses per level and is quadratic on some i
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import BinaryIO
@@ -151,15 +152,41 @@ def _depth(entity: _Entity) -> int:
 
 
 def _scan(raw: BinaryIO) -> _Entity:
-    raw.seek(0)
+    """Line by line through headers; in bodies, which are most of a message, only from one "--" to the next."""
     scanner = _Scanner()
     at, whole = 0, True
-    while line := raw.readline(MAX_LINE):
+    raw.seek(0)
+    while True:
+        if whole and scanner.header is None:
+            if not scanner.open:  # no boundary can come any more
+                at = raw.seek(0, io.SEEK_END)
+                break
+            start, line_end = _next_dashes(raw, at)
+            scanner.line_end = line_end if start > at else scanner.line_end
+            at = raw.seek(start)
+        line = raw.readline(MAX_LINE)
+        if not line:
+            break
         scanner.line(line, at, whole)
         at += len(line)
         whole = line.endswith(b"\n")
     scanner.finish(at)
     return scanner.root
+
+
+def _next_dashes(raw: BinaryIO, at: int) -> tuple[int, int]:
+    """Where the next line that begins with "--" is, ``at`` being the beginning of a line, or the end of all; and the
+    octets of the line end before it."""
+    raw.seek(at)
+    window, base = b"\n", at - 1  # as if a line had just ended
+    while block := raw.read(CHUNK):
+        window += block
+        found = window.find(b"\n--")
+        if found >= 0:
+            return base + found + 1, 2 if window[found - 1 : found] == b"\r" else 1
+        base += len(window) - 3 if len(window) > 3 else 0
+        window = window[-3:]  # what may be the beginning of it, with the line end before
+    return base + len(window), _line_end(window)
 
 
 def _numbered(root: _Entity) -> Iterator[tuple[str, _Entity]]:

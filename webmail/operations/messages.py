@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
+from secrets import token_hex
 from typing import Any
 
 from django.db.models import F
@@ -234,7 +235,7 @@ class Copy(Kind):
             row.mailbox, row.remote_mailbox, row.uid = target, None, ""
             if row.blob:
                 with row.blob.storage.open(row.blob.name or "") as blob:
-                    row.blob.save("copy", blob, save=False)
+                    row.blob.save(token_hex(1), blob, save=False)
             row.save()
             copies[str(row.pk)] = original
             target.count(1, 0 if row.seen else 1)

@@ -14,7 +14,9 @@ import logging
 import os
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
+from secrets import token_hex
 from typing import BinaryIO, cast
 
 from django.core.files import File
@@ -32,6 +34,7 @@ from webmail.sync.rows import assign_threads, by_uid, row_of_header
 
 log = logging.getLogger(__name__)
 MAX_DOWNLOAD = 200_000_000  # octets of one message
+SYNCERS = 8  # threads that wait for the disk
 IN_MEMORY = 1_000_000  # octets; a larger message passes through a file
 MAX_HEADER = 256 * 1024
 
@@ -41,11 +44,12 @@ def download(account: Account, mailbox: Mailbox, store: MailStore, uids: Sequenc
     back = _come_back(account, mailbox, store, uids)
     uids = [uid for uid in uids if uid not in back]
     rows: list[Message] = []
+    folder = token_hex(1)
     try:
         for uid, octets in store.bodies(mailbox.remote_name or "", uids):
             with tempfile.SpooledTemporaryFile(IN_MEMORY) as file:
                 if _receive(octets, cast(BinaryIO, file)):
-                    row = _prepared(account, mailbox, cast(BinaryIO, file))
+                    row = _prepared(account, mailbox, cast(BinaryIO, file), folder)
                 else:
                     row = _too_large(account, mailbox)
                 row.remote_mailbox, row.uid = mailbox, uid
@@ -86,7 +90,7 @@ def _too_large(account: Account, mailbox: Mailbox) -> Message:
     return Message(account=account, mailbox=mailbox, subject=subject, received_at=timezone.now())
 
 
-def _prepared(account: Account, mailbox: Mailbox, file: BinaryIO) -> Message:
+def _prepared(account: Account, mailbox: Mailbox, file: BinaryIO, folder: str) -> Message:
     """A row, not saved, for a message that is in the blob store already."""
     file.seek(0)
     header = mime.parse_header(read_header(file))
@@ -96,7 +100,7 @@ def _prepared(account: Account, mailbox: Mailbox, file: BinaryIO) -> Message:
     row.preview = bodies.preview_of(file, structure)
     row.size = file.seek(0, io.SEEK_END)
     file.seek(0)
-    row.blob.save("message", File(file), save=False)
+    row.blob.save(folder, File(file), save=False)
     return row
 
 
@@ -129,15 +133,16 @@ def _keep_all(account: Account, mailbox: Mailbox, rows: Sequence[Message]) -> li
 def make_durable(names: Iterable[str]) -> None:
     """Have blobs survive a power cut, where the storage leaves that to us: files of the local disk and their folders."""
     folders = set()
+    paths = []
     for name in filter(None, names):
         try:
-            path = default_storage.path(name)
+            paths.append(default_storage.path(name))
         except NotImplementedError:
             return  # storage elsewhere answers only when it is safe
-        _fsync(path)
-        folders.add(os.path.dirname(path))
-    for folder in folders:
-        _fsync(folder)
+        folders.add(os.path.dirname(paths[-1]))
+    with ThreadPoolExecutor(SYNCERS) as pool:  # one after another each waits for the disk by itself
+        list(pool.map(_fsync, paths))
+        list(pool.map(_fsync, folders))
 
 
 def _fsync(path: str) -> None:
@@ -150,7 +155,7 @@ def _fsync(path: str) -> None:
 
 def keep(account: Account, mailbox: Mailbox, file: BinaryIO, keywords: Iterable[str] = ()) -> Message:
     """Store a whole message of ours in a local folder: blob first, then its row, thread and text."""
-    row = _prepared(account, mailbox, file)
+    row = _prepared(account, mailbox, file, token_hex(1))
     row.show_keywords(keywords)
     kept = _keep_all(account, mailbox, [row])[0]
     try:
