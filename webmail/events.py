@@ -89,6 +89,15 @@ def ping() -> bool:
         return False
 
 
+def waiting(queue: str) -> int:
+    """Tasks in a queue of the workers that nobody has begun; 0 without Redis."""
+    try:
+        length: Any = _client().llen(queue)
+        return int(length)
+    except redis.RedisError:
+        return 0
+
+
 def mark_alive(process: str, seconds: int) -> None:
     """Remember for ``seconds`` that a background process runs; /healthz looks."""
     try:

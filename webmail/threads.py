@@ -134,20 +134,20 @@ class Plan:
 
 
 class _Sets:
-    """Disjoint sets, with path halving; nodes are made when first named."""
+    """Disjoint sets, with path halving. Nodes are message-ids, and the numbers of known threads."""
 
     def __init__(self) -> None:
-        self.parent: dict[Hashable, Hashable] = {}
+        self.parent: dict[str | int, str | int] = {}
 
-    def find(self, node: Hashable) -> Hashable:
+    def find(self, node: str | int) -> str | int:
         parent = self.parent
-        parent.setdefault(node, node)
-        while parent[node] != node:
-            parent[node] = parent[parent[node]]
-            node = parent[node]
+        above = parent.setdefault(node, node)
+        while above != node:
+            parent[node] = above = parent[above]
+            node, above = above, parent[above]
         return node
 
-    def join(self, one: Hashable, other: Hashable) -> None:
+    def join(self, one: str | int, other: str | int) -> None:
         self.parent[self.find(one)] = self.find(other)
 
 
@@ -156,40 +156,39 @@ def assign(messages: Sequence[ThreadInput], known: Mapping[str, int]) -> Plan:
     ids in this batch. Linear in the number of ids. Splitting or reordering batches changes no grouping, only the
     numbers of new threads. A message without any id is a thread of its own."""
     sets = _Sets()
-    named: list[str] = []
+    named: dict[str, None] = {}
+    firsts: list[str] = []  # of each message, the id that stands for it
     for message in messages:
         ids = _ids(message)
-        named.extend(ids)
+        firsts.append(ids[0] if ids else "")
         for name in ids:
-            sets.join(("message", message.key), ("id", name))
-        sets.find(("message", message.key))
-    for name in named:
-        if name in known:
-            sets.join(("id", name), ("thread", known[name]))
-    threads: dict[Hashable, list[int]] = {}
+            if name not in named:
+                named[name] = None
+                if name in known:
+                    sets.join(name, known[name])
+            if name is not ids[0]:
+                sets.join(name, ids[0])
+    chosen: dict[str | int, int] = {}
     for thread in dict.fromkeys(known[name] for name in named if name in known):
-        threads.setdefault(sets.find(("thread", thread)), []).append(thread)
-    return _plan(messages, named, known, sets, threads)
-
-
-def _plan(
-    messages: Sequence[ThreadInput], named: list[str], known: Mapping[str, int], sets: _Sets,
-    threads: dict[Hashable, list[int]],
-) -> Plan:  # fmt: skip
+        root = sets.find(thread)
+        chosen[root] = min(thread, chosen.get(root, thread))
     plan = Plan()
-    chosen = {root: min(found) for root, found in threads.items()}
-    for root, found in threads.items():
-        plan.merges.extend((thread, chosen[root]) for thread in sorted(found) if thread != chosen[root])
-    plan.merges.sort()
-    made = 0
-    for message in sorted(messages, key=_age):
-        root = sets.find(("message", message.key))
-        if root not in chosen:
-            made -= 1
-            chosen[root] = made
-        plan.assignments[message.key] = chosen[root]
     for name in named:
-        thread = chosen[sets.find(("id", name))]
+        if name in known and known[name] != (thread := chosen[sets.find(name)]):
+            plan.merges.append((known[name], thread))
+    plan.merges[:] = sorted(set(plan.merges))
+    made = 0
+    for at in sorted(range(len(messages)), key=lambda at: _age(messages[at])):
+        root = sets.find(firsts[at]) if firsts[at] else ""
+        if root == "" or root not in chosen:
+            made -= 1
+            plan.assignments[messages[at].key] = made
+            if root != "":
+                chosen[root] = made
+            continue
+        plan.assignments[messages[at].key] = chosen[root]
+    for name in named:
+        thread = chosen[sets.find(name)]
         if known.get(name) != thread:
             plan.ids[name] = thread
     return plan
@@ -197,9 +196,11 @@ def _plan(
 
 def _ids(message: ThreadInput) -> list[str]:
     references = message.references
+    if not references:
+        return [message.message_id] if message.message_id else []
     if len(references) > MAX_REFERENCES:
         references = (references[0], *references[1 - MAX_REFERENCES :])
-    return list(dict.fromkeys(name for name in (message.message_id, *references) if name))
+    return [name for name in dict.fromkeys((message.message_id, *references)) if name]
 
 
 _LATEST = datetime.max.replace(tzinfo=UTC)

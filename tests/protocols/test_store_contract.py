@@ -201,7 +201,7 @@ class TestMessages:
         uid = put(store, RAW)
         root = one(store, uid).structure
         assert root
-        assert (root.part, root.type, root.params["boundary"]) == ("", "multipart/mixed", "outer")
+        assert (root.part, root.type, root.params) == ("", "multipart/mixed", {})
         alternative, embedded, pdf = root.children
         plain, html = alternative.children
         assert [part.part for part in (plain, html, embedded, pdf)] == ["1.1", "1.2", "2", "3"]

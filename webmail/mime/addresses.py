@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import unicodedata
 from dataclasses import dataclass, field
@@ -181,6 +182,31 @@ def parse_address_field(value: str) -> tuple[Address, ...]:
         if len(found) >= MAX_ADDRESSES:
             break
     return tuple(found[:MAX_ADDRESSES])
+
+
+REMEMBERED = 300  # characters of a field that is worth remembering
+_WORD = r"[!#-'*+./0-9=?A-Z^_`a-z{|}~-]+"
+_SPEC = r"[A-Za-z0-9._+=-]{1,64}@[A-Za-z0-9.-]{1,200}"
+# One address as programs write it: ``Name <a@b>``, ``=?utf-8?Q?Name?= <a@b>``, ``"Name" <a@b>``, ``<a@b>`` or ``a@b``.
+_PLAIN = re.compile(rf'(?:"([^"\\]+)" |({_WORD}(?: {_WORD})*) |)<({_SPEC})>|({_SPEC})')
+
+
+def address_field(value: str) -> tuple[Address, ...]:
+    """parse_address_field, remembering: mail repeats who writes to whom."""
+    return _remembered(value) if len(value) <= REMEMBERED else parse_address_field(value)
+
+
+@functools.lru_cache(4096)
+def _remembered(value: str) -> tuple[Address, ...]:
+    match = _PLAIN.fullmatch(value)
+    if match is None:
+        several = value.split(", ") if '"' not in value else []
+        if len(several) > 1 and all(map(_PLAIN.fullmatch, several)):
+            return tuple(address for one in several for address in _remembered(one))
+        return parse_address_field(value)
+    quoted, words, email, bare = match.groups()
+    name = _display(quoted or words or "")
+    return (Address("" if name == email else name, email or bare),)
 
 
 _LOCAL = re.compile(r'[^\s"(),:;<>@\[\]\\\x00-\x20\x7f]+|"(?:[^"\\\x00-\x1f\x7f]|\\[^\x00-\x1f\x7f])*"')

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, timezone
 from email.utils import parsedate_tz
 
-from webmail.mime.addresses import MAX_FIELD, Address, parse_address_field
+from webmail.mime.addresses import MAX_FIELD, Address, address_field
 from webmail.mime.words import clean, decode_octets, decode_words
 
 MAX_HEADER = 512 * 1024  # octets that are looked at; RFC 5322 knows no limit, Gmail stops at 500 kB
@@ -35,17 +37,70 @@ class Header:
     references: tuple[str, ...] = ()
     date: datetime | None = None
     list_id: str = ""
-    fields: dict[str, list[str]] = field(default_factory=dict)
+    fields: Mapping[str, list[str]] = field(default_factory=dict)
+
+
+class _Fields(Mapping[str, list[str]]):
+    """Values as they stand, decoded when somebody asks: few ask for more than a few."""
+
+    def __init__(self, raw: dict[str, list[str]]) -> None:
+        self._raw = raw
+
+    def __getitem__(self, name: str) -> list[str]:
+        return [_decoded(value[:MAX_VALUE]) for value in self._raw[name][:MAX_VALUES]]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._raw)
+
+    def __len__(self) -> int:
+        return len(self._raw)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._raw
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Mapping) and dict(self) == dict(other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return repr(dict(self))
+
+
+@functools.lru_cache(512)  # of one mailbox, fields like List-Id and Delivered-To say the same again and again
+def _decoded(value: str) -> str:
+    return clean(decode_words(value))
 
 
 _FIELD = re.compile(rb"([!-9;-~]{1,100})[ \t]*:[ \t]*(.*)", re.DOTALL)
-_ADDRESSES = frozenset({"from", "sender", "reply-to", "to", "cc", "bcc"})
+# The same over a whole header in text, unfolded, its lines ended by LF.
+_ADDRESSES = ("from", "to", "cc", "bcc", "reply-to", "sender")
+_PLAIN_FIELD = re.compile(r"^([!-9;-~]{1,100})[ \t]*:[ \t]*(.*)$", re.MULTILINE)
 
 
 def raw_fields(raw: bytes) -> list[tuple[str, str]]:
     """(lower-case name, unfolded value as text with encoded words intact), in order; garbage lines are skipped."""
+    raw = raw[:MAX_HEADER]
+    if raw.isascii() and (fields := _plain_fields(raw.decode("ascii"))) is not None:
+        return fields
+    return _odd_fields(raw)
+
+
+def _plain_fields(text: str) -> list[tuple[str, str]] | None:
+    """The fields of a header in ASCII with CRLF, which is nearly all of them; else None."""
+    lines = text.count("\r\n")
+    if not lines or text.count("\n") != lines or text.count("\r") != lines or text[0] in " \t\r":
+        return None
+    end = text.find("\r\n\r\n")
+    text = (text if end < 0 else text[:end]).replace("\r\n", "\n")
+    if "\n " in text or "\n\t" in text:  # RFC 5322 §2.2.3
+        text = text.replace("\n ", " ").replace("\n\t", "\t")
+    return [(name.lower(), value[:MAX_FIELD]) for name, value in _PLAIN_FIELD.findall(text)[:MAX_FIELDS]]
+
+
+def _odd_fields(raw: bytes) -> list[tuple[str, str]]:
     fields: list[tuple[str, str]] = []
-    for line in _unfolded(raw[:MAX_HEADER]):
+    for line in _unfolded(raw):
         if len(fields) >= MAX_FIELDS:
             break
         if match := _FIELD.fullmatch(line):
@@ -70,41 +125,40 @@ def _unfolded(raw: bytes) -> list[bytes]:
 
 
 def parse_header(raw: bytes) -> Header:
-    """Decode a header of at most MAX_HEADER octets (the rest is ignored). About 50 µs for a list's fields."""
-    decoded: dict[str, list[str]] = {}
-    first: dict[str, str] = {}
-    people: dict[str, list[str]] = {}
+    """Decode a header of at most MAX_HEADER octets (the rest is ignored). About 25 µs for a list's fields."""
+    fields: dict[str, list[str]] = {}
     for name, value in raw_fields(raw):
-        first.setdefault(name, value)
-        if name in _ADDRESSES:
-            people.setdefault(name, []).append(value)
-        values = decoded.setdefault(name, [])
-        if len(values) < MAX_VALUES:
-            values.append(clean(decode_words(value[:MAX_VALUE])))
+        if name in fields:
+            fields[name].append(value)
+        else:
+            fields[name] = [value]
+    # More than one To field is against RFC 5322 §3.6, and happens; nobody in them may be lost from a reply.
+    people = {name: address_field(", ".join(fields[name][:MAX_VALUES])) for name in _ADDRESSES if name in fields}
 
-    def addresses(name: str) -> tuple[Address, ...]:
-        # More than one To field is against RFC 5322 §3.6, and happens; nobody in them may be lost from a reply.
-        return parse_address_field(", ".join(people[name][:MAX_VALUES])) if name in people else ()
+    def first(name: str) -> str:
+        return fields[name][0] if name in fields else ""
 
-    ids = message_ids(first.get("message-id", ""))
+    ids = message_ids(first("message-id"))
     return Header(
-        subject=decoded.get("subject", [""])[0][:MAX_SUBJECT],
-        from_=addresses("from"),
-        sender=addresses("sender"),
-        reply_to=addresses("reply-to"),
-        to=addresses("to"),
-        cc=addresses("cc"),
-        bcc=addresses("bcc"),
+        subject=clean(decode_words(first("subject")[:MAX_VALUE]))[:MAX_SUBJECT],
+        from_=people.get("from", ()),
+        sender=people.get("sender", ()),
+        reply_to=people.get("reply-to", ()),
+        to=people.get("to", ()),
+        cc=people.get("cc", ()),
+        bcc=people.get("bcc", ()),
         message_id=ids[0] if ids else "",
-        in_reply_to=message_ids(first.get("in-reply-to", "")),
-        references=message_ids(first.get("references", "")),
-        date=parse_date(first.get("date", "")),
-        list_id=_list_id(decoded.get("list-id", [""])[0]),
-        fields=decoded,
+        in_reply_to=message_ids(first("in-reply-to")),
+        references=message_ids(first("references")),
+        date=parse_date(first("date")),
+        list_id=_list_id(clean(decode_words(first("list-id")[:MAX_VALUE]))) if "list-id" in fields else "",
+        fields=_Fields(fields),
     )
 
 
 _ID = re.compile(r"<([^<>]+)>")
+_ONE_ID = re.compile(rf"<[!-;=?-~]{{1,{MAX_ID}}}>")
+_PLAIN_IDS = re.compile(rf"(?: *<[!-;=?-~]{{1,{MAX_ID}}}>)+ *")
 _COMMENT = re.compile(r"\([^()]*\)")
 
 
@@ -113,19 +167,68 @@ def message_ids(value: str) -> tuple[str, ...]:
     an ``@``. At most MAX_REFERENCES: the first and the last ones."""
     if not value:
         return ()
-    found = ["".join(match.split()) for match in _ID.findall(value)]
-    if not found:
-        found = [word.strip("<>,;\"'") for word in _COMMENT.sub(" ", value).split() if "@" in word]
-    ids = [clean(word)[:MAX_ID] for word in found]
-    unique = list(dict.fromkeys(word for word in ids if word))
+    if _ONE_ID.fullmatch(value):
+        return (value[1:-1],)
+    unique = list(dict.fromkeys(_ID.findall(value) if _PLAIN_IDS.fullmatch(value) else _odd_ids(value)))
     if len(unique) > MAX_REFERENCES:
         unique = [unique[0], *unique[1 - MAX_REFERENCES :]]
     return tuple(unique)
 
 
+def _odd_ids(value: str) -> Iterator[str]:
+    found = ["".join(match.split()) for match in _ID.findall(value)]
+    if not found:
+        found = [word.strip("<>,;\"'") for word in _COMMENT.sub(" ", value).split() if "@" in word]
+    return (word for word in (clean(word)[:MAX_ID] for word in found) if word)
+
+
 def parse_date(value: str) -> datetime | None:
     """RFC 5322 §3.3 and its obsolete forms, or ISO 8601; aware, or None. Years 1900 to 9998, so that any time zone
     can be applied to it."""
+    if not value:
+        return None
+    try:
+        date = _plain_date(value)
+    except ValueError:
+        return None
+    return date or _odd_date(value)
+
+
+_MONTHS = {
+    "Jan": 1, "Feb": 2, "Mar": 3, "Apr": 4, "May": 5, "Jun": 6, "Jul": 7, "Aug": 8, "Sep": 9, "Oct": 10, "Nov": 11,
+    "Dec": 12,
+}  # fmt: skip
+_PLAIN_DATE = re.compile(
+    r"(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun), )?(\d{1,2}) (Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)"
+    r" ((?:19|20)\d\d) (\d\d):(\d\d):(\d\d) ([+-]\d{4})(?: \([A-Z]{1,5}\))?",
+    re.ASCII,
+)
+
+
+def _plain_date(value: str) -> datetime | None:
+    """As nearly everybody writes it; else None. Raises ValueError for a day or an hour that does not exist."""
+    match = _PLAIN_DATE.fullmatch(value)
+    if match is None:
+        return None
+    day, month, year, hour, minute, second, zone = match.groups()
+    return datetime(
+        int(year), _MONTHS[month], int(day), int(hour), int(minute), min(int(second), 59), tzinfo=_zone(zone)
+    )
+
+
+@functools.lru_cache(256)
+def _zone(zone: str) -> timezone:
+    offset = int(zone[1:3]) * 3600 + int(zone[3:]) * 60
+    return _zone_of(-offset if zone[0] == "-" else offset)
+
+
+def _zone_of(offset: int) -> timezone:
+    if abs(offset) > 14 * 3600:  # no place on earth; the clock time is the better half of the truth
+        offset = 0
+    return UTC if offset == 0 else timezone(timedelta(seconds=offset))
+
+
+def _odd_date(value: str) -> datetime | None:
     value = clean(value[:200])
     if not value:
         return None
@@ -143,12 +246,8 @@ def _rfc_date(value: str) -> datetime | None:
     if parts is None:
         return None
     year, month, day, hour, minute, second = parts[:6]
-    offset = parts[9] or 0
-    if abs(offset) > 14 * 3600:  # no place on earth; the clock time is the better half of the truth
-        offset = 0
     # A leap second (60) is allowed by RFC 5322 §3.3 and unknown to datetime.
-    zone = UTC if offset == 0 else timezone(timedelta(seconds=offset))
-    return datetime(year, month, day, hour, minute, min(second, 59), tzinfo=zone)
+    return datetime(year, month, day, hour, minute, min(second, 59), tzinfo=_zone_of(parts[9] or 0))
 
 
 def _list_id(value: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -73,26 +74,46 @@ def make_part(
     disposition_params: Mapping[str, str] | None = None, cid: str = "", children: tuple[BodyPart, ...] = (),
 ) -> BodyPart:  # fmt: skip
     """A BodyPart from values as they stand in the message: decoded, bounded, made safe. Parameter names lower case."""
-    type = type.strip().lower()
-    if not _TYPE.fullmatch(type):
-        # RFC 2045 §5.2 takes a broken Content-Type for text/plain; a type that is merely odd is not for showing.
-        type = "application/octet-stream" if "/" in type else "text/plain"
-    encoding, charset = encoding.strip().lower(), params.get("charset", "").strip(" '\"").lower()
-    name = decode_param(disposition_params or {}, "filename") or decode_param(params, "name")
-    disposition = disposition.strip().lower()
+    type = _type(type)
+    name = decode_param(disposition_params, "filename") if disposition_params else ""
+    name = name or (decode_param(params, "name") if params else "")
+    plain = type == "text/plain"
     return BodyPart(
         part_id=part_id,
         type=type,
-        charset=charset if _TOKEN.fullmatch(charset) else "",
-        encoding=encoding if _TOKEN.fullmatch(encoding) else "7bit",
+        charset=_token(params["charset"].strip(" '\"")) if "charset" in params else "",
+        encoding=_token(encoding) or "7bit",
         size=size,
-        disposition=disposition if _TOKEN.fullmatch(disposition) else "",
-        name=safe_name(name),
-        cid=clean(decode_words(cid)).strip("<> ")[:255],
-        format_flowed=type == "text/plain" and params.get("format", "").strip().lower() == "flowed",
-        delsp=type == "text/plain" and params.get("delsp", "").strip().lower() == "yes",
+        disposition=_token(disposition) if disposition else "",
+        name=safe_name(name) if name else "",
+        cid=clean(decode_words(cid)).strip("<> ")[:255] if cid else "",
+        format_flowed=plain and params.get("format", "").strip().lower() == "flowed",
+        delsp=plain and params.get("delsp", "").strip().lower() == "yes",
         children=children,
     )
+
+
+def _type(type: str) -> str:
+    type = type.strip().lower()
+    if _is_type(type[:200]):  # longer than any that is one
+        return type
+    # RFC 2045 §5.2 takes a broken Content-Type for text/plain; a type that is merely odd is not for showing.
+    return "application/octet-stream" if "/" in type else "text/plain"
+
+
+@functools.lru_cache(1024)  # these few, for each part of all mail
+def _is_type(type: str) -> bool:
+    return _TYPE.fullmatch(type) is not None
+
+
+def _token(text: str) -> str:
+    text = text.strip().lower()
+    return text if _is_token(text[:100]) else ""
+
+
+@functools.lru_cache(1024)
+def _is_token(text: str) -> bool:
+    return _TOKEN.fullmatch(text) is not None
 
 
 def from_structure(structure: Structure) -> BodyPart:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from types import TracebackType
 from typing import BinaryIO, Protocol, Self
@@ -43,7 +43,9 @@ class Security(enum.StrEnum):
 @dataclass(frozen=True, slots=True)
 class Server:
     """Where to connect. ``addresses``, when given, are the only IP addresses that may be used (already checked by the
-    caller); ``host`` is then only the name for TLS and SASL. ``timeout`` in seconds, for every single read and write."""
+    caller); ``host`` is then only the name for TLS and SASL. ``timeout`` in seconds, for every single read and write.
+    ``without`` are words, in upper case, that are ignored where the server offers them, because what it makes of them is
+    broken: capabilities of IMAP and POP3, keywords of EHLO."""
 
     protocol: str  # "imap", "pop3" or "smtp"
     host: str
@@ -52,6 +54,7 @@ class Server:
     addresses: tuple[str, ...] = ()
     ca_file: str | None = None
     timeout: float = 30.0
+    without: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +84,8 @@ class Structure:
     """One node of BODYSTRUCTURE (RFC 9051 §7.5.2), values as sent (encoded words and RFC 2231 not yet decoded).
 
     ``part`` is the section number to fetch this node by; a multipart root has ``""``. A message/rfc822 node has the
-    structure of the inner message as its only child. ``size`` is in transfer-encoded octets."""
+    structure of the inner message as its only child. ``size`` is in transfer-encoded octets. The ``params`` of a
+    multipart have no boundary, which means nothing away from the octets that it divides."""
 
     part: str
     type: str  # "text/plain", lower case
@@ -93,26 +97,66 @@ class Structure:
     disposition_params: Mapping[str, str] = field(default_factory=dict)
     children: tuple[Structure, ...] = ()
 
+    @property
+    def divided(self) -> bool:
+        """Whether it is a multipart, and so has no octets of its own to be counted."""
+        return bool(self.children) and self.type.startswith("multipart/")
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Outline:
+    """All of a structure but the sizes. The same object may come again with each message of that form, so that what
+    follows from it can be remembered."""
+
+    structure: Structure  # its sizes are 0
+
+    @classmethod
+    def of(cls, structure: Structure) -> tuple[Outline, tuple[int, ...]]:
+        """The outline, and the sizes of all nodes but multiparts, in order."""
+        sizes: list[int] = []
+
+        def without(node: Structure) -> Structure:
+            if not node.divided:
+                sizes.append(node.size)
+            return replace(node, size=0, children=tuple(map(without, node.children)))
+
+        return cls(without(structure)), tuple(sizes)
+
+    def sized(self, sizes: Iterable[int]) -> Structure:
+        left = iter(sizes)
+
+        def sized(node: Structure) -> Structure:
+            size = 0 if node.divided else next(left)
+            return replace(node, size=size, children=tuple(map(sized, node.children)))
+
+        return sized(self.structure)
+
 
 @dataclass(frozen=True, slots=True)
 class RemoteMessage:
     """What a list needs of one message. ``header`` is the raw header (or the fields of it that HEADER_FIELDS names),
-    up to and including the blank line; ``structure`` is None where only reading the whole message would tell (POP3);
-    ``received_at`` is aware, or None (POP3); ``preview`` only where the server computes it (RFC 8970)."""
+    up to and including the blank line; ``outline`` is None where only reading the whole message would tell (POP3), and
+    ``sizes`` are what it leaves out; ``received_at`` is aware, or None (POP3); ``preview`` only where the server
+    computes it (RFC 8970)."""
 
     uid: str
     size: int
     keywords: frozenset[str]
     header: bytes
     received_at: datetime | None = None
-    structure: Structure | None = None
+    outline: Outline | None = field(default=None, compare=False)
+    sizes: tuple[int, ...] = ()
     preview: str | None = None
 
+    @property
+    def structure(self) -> Structure | None:
+        return self.outline.sized(self.sizes) if self.outline else None
 
+
+# What is kept of a header or shown of it; each name comes back with each message, so nothing is asked that nobody reads.
 HEADER_FIELDS = (
     "date", "from", "sender", "reply-to", "to", "cc", "bcc", "subject", "message-id", "in-reply-to", "references",
-    "content-type", "list-id", "list-unsubscribe", "list-unsubscribe-post", "list-post", "delivered-to",
-    "x-original-to", "authentication-results", "disposition-notification-to", "importance", "x-priority",
+    "list-id", "list-unsubscribe", "list-unsubscribe-post", "list-post", "delivered-to", "x-original-to",
     "auto-submitted",
 )  # fmt: skip
 
@@ -171,23 +215,42 @@ class Submitted:
 
 
 class Watch(Protocol):
-    """A connection waiting for the server to speak (IDLE, RFC 2177), for use in a selector loop."""
+    """A connection waiting for the server to speak (IDLE, RFC 2177; NOTIFY, RFC 5465), for use in a selector loop.
+    Only close() may wait for the server."""
+
+    @property
+    def how(self) -> str:
+        """``idle``: the one mailbox is heard; ``notify``: all are."""
+
+    @property
+    def settled(self) -> bool:
+        """False while the server owes the answer to renew(). How long is too long is for the caller to say."""
 
     def fileno(self) -> int: ...
 
     def changed(self) -> bool:
-        """Read what has come, without blocking; True if the mailbox changed. Raises MailError if the connection ended."""
+        """Read what has come; True if a mailbox changed. Raises MailError if the connection or the watch ended."""
 
     def renew(self) -> None:
-        """Leave and re-enter IDLE, so that neither server (29 min, RFC 2177) nor NAT gives up on us."""
+        """Begin to leave and re-enter IDLE, so that neither server (29 min, RFC 2177) nor NAT gives up on us; the
+        answers are read by changed(). Nothing while one is under way."""
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Leave politely; the store can be used again. Never raises."""
+
+    def abandon(self) -> None:
+        """Close the connection at once and without a word."""
 
 
 class MailStore(Protocol):
     """One authenticated connection to where mail is kept. Not thread-safe. Every method may raise MailError."""
 
     capabilities: frozenset[Capability]
+
+    @property
+    def offered(self) -> frozenset[str]:
+        """The server's own words for what it can, in upper case, those left out of account (Server.without) included;
+        empty where it has none."""
 
     def mailboxes(self) -> list[RemoteMailbox]:
         """All mailboxes, subscribed or not, with roles (RFC 6154, else by name) and counts where cheap."""
@@ -198,7 +261,8 @@ class MailStore(Protocol):
 
     def expect(self, mailbox: str, state: str | None) -> None:
         """From now on everything that names uids of ``mailbox`` raises StateLost, before it does anything, if that is
-        no longer the mailbox which ``state`` describes: the same uids would be other messages. None expects nothing."""
+        no longer the mailbox which ``state`` describes: the same uids would be other messages. None expects nothing, and
+        changes() ends it: the state given there is what counts from then on."""
 
     def messages(self, mailbox: str, uids: Sequence[str]) -> Iterator[RemoteMessage]:
         """Streams in the order the server answers; uids that are gone are left out silently."""
@@ -211,6 +275,10 @@ class MailStore(Protocol):
     ) -> Iterator[bytes]:
         """The transfer-encoded octets of a part, or of the whole message, in chunks of at most CHUNK; a range is
         (offset, length). Never sets ``$seen``. Raises NotFound before the first chunk."""
+
+    def bodies(self, mailbox: str, uids: Sequence[str]) -> Iterator[tuple[str, Iterator[bytes]]]:
+        """Whole messages one after another, asked for ahead where the protocol allows it. Each is to be read to its end
+        before the next is asked for; uids that are gone are left out silently."""
 
     def search(self, mailbox: str, condition: Condition) -> list[str]: ...
 

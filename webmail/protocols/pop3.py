@@ -160,6 +160,8 @@ class POP3Store:
     def __init__(self, server: Server, credentials: Credentials) -> None:
         self._server = server
         self._credentials = credentials
+        self.offered: frozenset[str] = frozenset()
+        self._offered: dict[str, list[str]] = {}  # of those, what may be used
         self._pop3: _POP3 | None = None
         self._numbers: dict[str, int] | None = None  # uid -> message number in this session, in rising order
         self._sizes: dict[int, int] | None = None
@@ -168,7 +170,12 @@ class POP3Store:
 
     # --- the session ---
 
+    def _learn(self, words: dict[str, list[str]]) -> None:
+        self.offered |= words.keys()
+        self._offered |= {name: words[name] for name in words.keys() - self._server.without}
+
     def _connect(self) -> None:
+        self.offered, self._offered = frozenset(), {}
         self._numbers = self._sizes = None
         self._reading = False
         with pop3_errors():
@@ -177,12 +184,12 @@ class POP3Store:
             with pop3_errors():
                 if self._server.security is Security.STARTTLS:
                     self._pop3.encrypt()
-                self._offered = self._pop3.capabilities()
+                self._learn(self._pop3.capabilities())
             with pop3_errors(signing_in=True):
                 self._authenticate(self._pop3)
             with pop3_errors():
                 # RFC 2449 §5: what is offered may be more after signing in.
-                self._offered = {**self._offered, **self._pop3.capabilities()}
+                self._learn(self._pop3.capabilities())
         except BaseException:
             self._abandon()
             raise

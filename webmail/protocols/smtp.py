@@ -116,6 +116,8 @@ class SMTPTransport:
             code, reply = self._smtp.helo()
         if not 200 <= code <= 299:
             raise reply_error(code, reply)
+        for word in self._server.without - {"STARTTLS"}:  # that one is demanded or not, and never just left out
+            self._smtp.esmtp_features.pop(word.lower(), None)
 
     # --- signing in, RFC 4954 ---
 

@@ -16,6 +16,7 @@ import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
+from itertools import islice
 from secrets import token_hex
 from typing import BinaryIO, cast
 
@@ -30,33 +31,50 @@ from webmail import bodies, mime
 from webmail.models import Mailbox, Message, forget_file
 from webmail.operations import chunks
 from webmail.protocols.base import MailStore
-from webmail.sync.rows import assign_threads, by_uid, row_of_header
+from webmail.protocols.errors import MailError
+from webmail.sync.rows import Stored, assign_threads, by_uid, row_of_header
 
 log = logging.getLogger(__name__)
 MAX_DOWNLOAD = 200_000_000  # octets of one message
 SYNCERS = 8  # threads that wait for the disk
+BATCH = 100  # messages whose rows are written in one transaction, after their blobs are on the disk
 IN_MEMORY = 1_000_000  # octets; a larger message passes through a file
 MAX_HEADER = 256 * 1024
 
 
-def download(account: Account, mailbox: Mailbox, store: MailStore, uids: Sequence[str]) -> list[Message]:
-    """These messages, kept. Raises MailError, after what had come whole by then was kept."""
+def download(account: Account, mailbox: Mailbox, store: MailStore, uids: Sequence[str]) -> Iterator[Stored]:
+    """Keep these messages, BATCH by BATCH out of one stream, so that the line never falls silent; what each batch came
+    to. Raises MailError, after what had come whole by then was kept."""
     back = _come_back(account, mailbox, store, uids)
-    uids = [uid for uid in uids if uid not in back]
+    coming = store.bodies(mailbox.remote_name or "", [uid for uid in uids if uid not in back])
+    more = True
+    while more:
+        rows, broken = _receive_some(account, mailbox, coming)
+        kept = _keep_all(account, mailbox, rows)
+        more = len(rows) == BATCH
+        yield Stored(len(kept), sum(not row.seen for row in kept))
+        if broken:
+            raise broken
+
+
+def _receive_some(
+    account: Account, mailbox: Mailbox, coming: Iterator[tuple[str, Iterator[bytes]]]
+) -> tuple[list[Message], MailError | None]:
+    """Up to BATCH rows, not saved, whose blobs are written; and what ended the stream before its time."""
     rows: list[Message] = []
     folder = token_hex(1)
     try:
-        for uid, octets in store.bodies(mailbox.remote_name or "", uids):
+        for uid, octets in islice(coming, BATCH):
             with tempfile.SpooledTemporaryFile(IN_MEMORY) as file:
                 if _receive(octets, cast(BinaryIO, file)):
                     row = _prepared(account, mailbox, cast(BinaryIO, file), folder)
                 else:
                     row = _too_large(account, mailbox)
-                row.remote_mailbox, row.uid = mailbox, uid
-                rows.append(row)
-    finally:
-        kept = _keep_all(account, mailbox, rows)
-    return kept
+            row.remote_mailbox, row.uid = mailbox, uid
+            rows.append(row)
+    except MailError as error:
+        return rows, error
+    return rows, None
 
 
 def _come_back(account: Account, mailbox: Mailbox, store: MailStore, uids: Sequence[str]) -> set[str]:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from django.db import connection, models, transaction
+from django.db import IntegrityError, connection, models, transaction
 from django.db.models.constants import OnConflict
 from django.utils import timezone
 
@@ -45,17 +45,20 @@ class Stored(NamedTuple):
 def store_messages(account: Account, mailbox: Mailbox, remotes: Iterable[RemoteMessage]) -> Stored:
     """One transaction: rows for what is new, the remote half of rows that waited for their uid. What is there already
     is left alone, so that a batch may be repeated."""
-    return _store(account, mailbox, [_row(account, mailbox, remote) for remote in remotes])
+    fresh = [_row(account, mailbox, remote) for remote in remotes]
+    try:
+        return _store(account, mailbox, fresh)
+    except IntegrityError:  # seldom: after a crash in the middle, or where a first page was read before
+        there = set(by_uid(mailbox, [row["uid"] for row in fresh]).values_list("uid", flat=True))
+        return _store(account, mailbox, [row for row in fresh if row["uid"] not in there])
 
 
 @transaction.atomic
 def _store(account: Account, mailbox: Mailbox, fresh: Sequence[Row]) -> Stored:
-    there = set(by_uid(mailbox, [row["uid"] for row in fresh]).values_list("uid", flat=True))
-    new = [row for row in fresh if row["uid"] not in there]
-    known = known_threads(account, {i for row in new for i in (row["message_id"], *row["ids"])})
-    new = _adopt(mailbox, new, known)
+    known = known_threads(account, {i for row in fresh for i in (row["message_id"], *row["ids"])})
+    new = _adopt(mailbox, fresh, known)
     inputs = [
-        threads.ThreadInput(at, row["message_id"], row.pop("ids"), date=row["sent_at"] or row["received_at"])
+        threads.ThreadInput(at, row["message_id"], tuple(row["ids"]), "", row["sent_at"] or row["received_at"])
         for at, row in enumerate(new)
     ]
     for row, thread in zip(new, thread_ids(account, inputs, known), strict=True):
@@ -87,7 +90,7 @@ def _row(account: Account, mailbox: Mailbox, remote: RemoteMessage) -> Row:
         "size": remote.size,
         "preview": mime.preview(remote.preview) if remote.preview else "",
         **columns,
-        "ids": tuple(columns["references"]),
+        "ids": columns["references"],
         "references": _json(columns["references"]) if columns["references"] else "[]",
         "addresses": _plain_json(columns["addresses"]),
         "fields": _json(columns["fields"]) if columns["fields"] else "{}",
@@ -118,12 +121,12 @@ def _structure_columns(remote: RemoteMessage) -> tuple[str | None, bool]:
     if remote.outline is None:
         return None, False
     template, has_attachment = _form(remote.outline)
-    if template is not None:
+    if template is not None and all(remote.sizes):  # to_json leaves a size of 0 out
         return template % remote.sizes, has_attachment
     return _json(mime.from_structure(remote.outline.sized(remote.sizes)).to_json()), has_attachment
 
 
-@functools.lru_cache(4096)
+@functools.lru_cache(1024)
 def _form(outline: Outline) -> tuple[str | None, bool]:
     """The JSON with a ``%d`` for each size; None if it has not each of them once (the tree was too large)."""
     sizes = itertools.count(_STAND_IN)
@@ -145,8 +148,9 @@ def row_of_header(
 
 def _columns(header: mime.Header) -> Row:
     """What a header says."""
+    fields = header.fields
     sender = header.from_[0] if header.from_ else (header.sender[0] if header.sender else mime.Address("", ""))
-    references = [*header.references, *(i for i in header.in_reply_to if i not in header.references)]
+    references = [i[:255] for i in (*header.references, *header.in_reply_to)]
     people = (
         ("from", header.from_),
         ("to", header.to),
@@ -156,12 +160,12 @@ def _columns(header: mime.Header) -> Row:
     )
     return {
         "message_id": header.message_id[:255],
-        "references": [r[:255] for r in references][-100:],
+        "references": list(dict.fromkeys(references))[-100:],
         "subject": header.subject,
         "from_name": sender.name[:255],
         "from_email": sender.email[:320],
         "addresses": {name: [[a.name[:255], a.email[:320]] for a in found[:200]] for name, found in people if found},
-        "fields": {name: header.fields[name][:3] for name in KEPT_FIELDS if name in header.fields},
+        "fields": {name: fields[name][:3] for name in KEPT_FIELDS if name in fields},
         "sent_at": header.date,
     }
 
@@ -248,9 +252,15 @@ def assign_threads(account: Account, rows: Sequence[Message]) -> None:
 def known_threads(account: Account, ids: set[str]) -> dict[str, int]:
     """The conversations of those message-ids that were met before."""
     known: dict[str, int] = {}
-    for some in operations.chunks(list(ids - {""})):
-        found = ThreadId.objects.filter(account=account, message_id__in=some)
-        known.update(found.values_list("message_id", "thread_id"))
+    table = connection.ops.quote_name(ThreadId._meta.db_table)
+    with connection.cursor() as cursor:
+        for some in operations.chunks(list(ids - {""})):
+            marks = ", ".join(["%s"] * len(some))
+            cursor.execute(
+                f"SELECT message_id, thread_id FROM {table} WHERE account_id = %s AND message_id IN ({marks})",  # noqa: S608
+                [account.pk, *some],
+            )
+            known.update(cursor.fetchall())
     return known
 
 

@@ -29,9 +29,7 @@ from webmail.watching import schedule
 log = logging.getLogger(__name__)
 FIRST_PAGE = 50
 BATCH = 500  # messages in one transaction: held together in memory, and the database for some 20 ms
-DOWNLOAD_BATCH = 100
-SLICE = 60.0  # seconds; then others get their turn, and this account goes on at the end of the queue
-AHEAD_SLICE = 20.0  # of these, for text fetched ahead
+SLICE = 5.0  # seconds; then others that wait get their turn, and this account goes on at the end of the queue
 TELL_EACH = 0.5  # seconds between two words about progress
 INTERVAL = timedelta(minutes=5)
 MAX_INTERVAL = timedelta(hours=2)
@@ -222,20 +220,28 @@ class _Run:
         if mailbox.complete:
             self.total += len(uids)
         arrived = 0
-        coming = iter(()) if self.account.downloads else store.messages(mailbox.remote_name or "", uids)
-        for some in operations.chunks(uids, DOWNLOAD_BATCH if self.account.downloads else BATCH):
-            if self.account.downloads:
-                stored = download_all(self.account, mailbox, store, some)
-            else:
-                stored = store_messages(self.account, mailbox, islice(coming, len(some)))
+        for stored in self._batches(store, mailbox, uids):
             arrived += stored.unread
             self.report.created += stored.created
-            self.done += len(some)
+            self.done += stored.created
             self._tell(mailbox)
             self._between(store)
-            if time.monotonic() - self.began > SLICE and self.progress is None:
+            if self._is_enough():
                 raise _Enough
         return arrived
+
+    def _batches(self, store: MailStore, mailbox: Mailbox, uids: Sequence[str]) -> Iterator[Stored]:
+        """One stream of messages, kept in transactions of a bounded size."""
+        if self.account.downloads:
+            yield from download(self.account, mailbox, store, uids)
+            return
+        coming = store.messages(mailbox.remote_name or "", uids)
+        for some in operations.chunks(uids, BATCH):
+            yield store_messages(self.account, mailbox, islice(coming, len(some)))
+
+    def _is_enough(self) -> bool:
+        """Somebody else's turn; not where a person waits at a terminal, nor while nobody else does."""
+        return time.monotonic() - self.began > SLICE and self.progress is None and events.waiting("sync") > 0
 
     def _between(self, store: MailStore) -> None:
         """What cannot wait for the end of a long sync: what the person does, and mail that was announced meanwhile."""
@@ -273,10 +279,9 @@ class _Run:
         for mailbox in mailboxes:
             if ahead.fetch_newest(self.account, mailbox, store, lambda: self._between(store)):
                 events.publish(self.account.user_id, "mailbox", ids=[mailbox.pk])
-        until = time.monotonic() + AHEAD_SLICE
         for mailbox in mailboxes:
             while ahead.fetch_down(self.account, mailbox, store, lambda: self._between(store)):
-                if time.monotonic() > until:
+                if self._is_enough():
                     raise _Enough
         ahead.let_go(self.account)
 
@@ -350,11 +355,6 @@ def first_page(account: Account, store: MailStore) -> None:
     if inbox is None or account.downloads:
         return
     store_messages(account, inbox, store.newest(inbox.remote_name or "", FIRST_PAGE))
-
-
-def download_all(account: Account, mailbox: Mailbox, store: MailStore, uids: Sequence[str]) -> Stored:
-    rows = download(account, mailbox, store, uids)
-    return Stored(len(rows), sum(not row.seen for row in rows))
 
 
 def due_accounts(limit: int) -> list[int]:

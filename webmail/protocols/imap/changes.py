@@ -13,12 +13,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from webmail.protocols.base import Changes
 from webmail.protocols.errors import StateLost
 from webmail.protocols.imap.client import Client, Response
-from webmail.protocols.imap.syntax import UidSet, keywords_of, number
+from webmail.protocols.imap.syntax import UidSet, keywords_of, number, uid_sets
 
 if TYPE_CHECKING:
     from webmail.protocols.imap.store import IMAPStore, Selected
@@ -71,10 +72,15 @@ def _by_changes(store: IMAPStore, client: Client, selected: Selected, modseq: in
 
 
 def _by_comparison(store: IMAPStore, client: Client, selected: Selected, known: Known, state: str) -> Changes:
-    if not known:  # a first time: the flags come with the messages
-        there = sorted(store.search_uids(b"ALL"), reverse=True) if selected.exists else []
-        return Changes(state, created=tuple(map(str, there)))
     every = _Collector()
+    if len(known) * 4 < selected.exists:  # a first time, or nearly: the flags of what is new come with the messages
+        there = store.search_uids(b"ALL")
+        for uid_set in uid_sets(int(uid) for uid in known if int(uid) in there):
+            client.run(b"UID FETCH", uid_set, b"(UID FLAGS)", each=every.take)
+        destroyed = tuple(uid for uid in known if int(uid) not in there)
+        changed = _result(every.flags, known, destroyed, state)
+        created = sorted(there.difference(map(int, known)), reverse=True)
+        return replace(changed, created=tuple(map(str, created)))
     if selected.exists:
         client.run(b"UID FETCH 1:* (UID FLAGS)", each=every.take)
     return _result(every.flags, known, tuple(uid for uid in known if uid not in every.flags), state)

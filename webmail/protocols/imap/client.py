@@ -13,6 +13,7 @@ import imaplib
 import io
 import re
 import ssl
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import BinaryIO
@@ -35,6 +36,7 @@ from webmail.protocols.errors import (
     Unavailable,
     Unreachable,
 )
+from webmail.protocols.imap.deflate import Deflated
 from webmail.protocols.imap.syntax import literal_size, parse, quoted
 from webmail.protocols.network import (
     BLOCK,
@@ -46,6 +48,7 @@ from webmail.protocols.network import (
     connect,
     network_error,
     nothing_injected,
+    round_trip,
     sasl_choice,
     sasl_initial,
     secure,
@@ -55,9 +58,11 @@ LINE_LIMIT = 16 * 1024 * 1024  # octets; a SEARCH answer of two million uids is 
 LITERAL_LIMIT = 1024 * 1024  # headers and bodies are asked for in smaller portions than this
 RESPONSE_LIMIT = 5_000_000  # responses to one command: a FETCH of all flags of the largest mailbox
 KEPT_LIMIT = 64 * 1024 * 1024  # octets of responses to one command that are held at the same time
+COMPRESS_ABOVE = 0.005  # seconds to the server and back; below that the line is so fast that compressing would slow it
 SYNCHRONOUS_LIMIT = 4096  # octets that LITERAL- lets through without asking, RFC 7888 §5
 
 _CODE = re.compile(rb"\[([A-Za-z0-9-]+)(?: ([^\]]*))?\] ?(.*)", re.S)
+_GREETING = re.compile(rb"(?i)\* (?:OK|PREAUTH) \[CAPABILITY ([^\]]*)\]")
 _WORDLESS = re.compile(rb"^(\S+ (?:OK|NO|BAD))\r?\n$", re.I)
 _STATUS = (b"OK", b"NO", b"BAD", b"BYE", b"PREAUTH")
 
@@ -107,8 +112,20 @@ class _BoundedIMAP4(imaplib.IMAP4):
     def send(self, data: bytes) -> None:  # type: ignore[override]
         self.sock.sendall(data)
 
+    def _get_capabilities(self) -> None:
+        """As told in the greeting, RFC 9051 §7.1, or else asked for."""
+        told = _GREETING.match(self.welcome or b"")
+        if told:
+            self.capabilities = tuple(told[1].decode("ascii", "replace").upper().split())
+        else:
+            super()._get_capabilities()  # type: ignore[misc]
+
     def shutdown(self) -> None:
         abandon(self.sock)
+
+    def compress(self) -> None:
+        self.sock = Deflated(self.sock, self.reader.buffered())  # type: ignore[assignment]
+        self.reader = Reader(self.sock, LINE_LIMIT, RESPONSE_LIMIT)
 
     def starttls(self, ssl_context: ssl.SSLContext | None = None) -> tuple[str, list]:  # type: ignore[override]
         typ, data = self._simple_command("STARTTLS")  # RFC 9051 §6.2.1
@@ -116,7 +133,7 @@ class _BoundedIMAP4(imaplib.IMAP4):
             nothing_injected(self.reader.buffered())
             self.sock = secure(self.sock, self._server)
             self.reader = Reader(self.sock, LINE_LIMIT, RESPONSE_LIMIT)
-            self.untagged_responses = {}  # capabilities heard in the clear are hearsay
+            self.untagged_responses, self.welcome = {}, b""  # capabilities heard in the clear are hearsay
             self._get_capabilities()
         return typ, data
 
@@ -136,19 +153,24 @@ class Client:
 
     def __init__(self, server: Server, credentials: Credentials) -> None:
         self._tag = 0
+        self._ahead: deque[Ahead] = deque()
         self.lost = False
         with imap_errors("connect"):
             self._connection = _Connection(server)
         self._imap: _BoundedIMAP4 = self._connection._imap
         self.literal_plus = 0
+        self._without = server.without
+        self.offered: frozenset[str] = frozenset()  # as the server said last
         self.observer: Callable[[Response], None] = lambda response: None
         try:
             with imap_errors("connect"):
                 if server.security is Security.STARTTLS:
                     self._starttls()
-                self.capabilities = self._offered(b" ".join(c.upper() for c in self._connection.capabilities()))
+                self.capabilities = self._offered(" ".join(self._imap.capabilities).encode())
             if self._imap.state == "NONAUTH":  # otherwise PREAUTH, RFC 9051 §7.1.4
                 self._authenticate(server, credentials)
+            if "COMPRESS=DEFLATE" in self.capabilities and round_trip(self._imap.sock) > COMPRESS_ABOVE:
+                self._compress()
         except BaseException:
             self.abandon()
             raise
@@ -166,11 +188,21 @@ class Client:
             raise InsecureConnection(clean_detail(error), "TLS") from error
 
     def _offered(self, words: bytes) -> frozenset[str]:
-        offered = frozenset(words.decode("ascii", "replace").upper().split())
+        self.offered = frozenset(words.decode("ascii", "replace").upper().split())
+        offered = self.offered - self._without
         self.literal_plus = LITERAL_LIMIT**2 if "LITERAL+" in offered else 0
         if not self.literal_plus and offered & {"LITERAL-", "IMAP4REV2"}:
             self.literal_plus = SYNCHRONOUS_LIMIT
         return offered
+
+    def _compress(self) -> None:  # RFC 4978 §3
+        try:
+            self.run(b"COMPRESS DEFLATE")
+        except MailError:  # COMPRESSIONACTIVE: TLS does it already; in any case it is no more than a comfort
+            if self.lost:
+                raise
+            return
+        self._imap.compress()
 
     # --- signing in ---
 
@@ -226,6 +258,27 @@ class Client:
 
     def send(self, *arguments: bytes | Literal, on_continue: Callable[[], bytes] | None = None) -> bytes:
         """Send one command without reading its answer: the way to have several under way. Returns its tag."""
+        for answer in list(self._ahead):
+            answer.read()
+        return self._send(*arguments, on_continue=on_continue)
+
+    def ahead(self, *arguments: bytes) -> Ahead:
+        """Send a command whose answer is wanted later. Any other command that is sent meanwhile has that answer read
+        first, so that only commands sent by this are ever under way together: they must be such as can be told apart,
+        like several UID FETCH (RFC 9051 §5.5), few and short, or both sides could wait for each other to read."""
+        answer = Ahead(self, self._send(*arguments))
+        self._ahead.append(answer)
+        return answer
+
+    def next_answer(self) -> None:
+        """Read the answer of the oldest command that was sent ahead."""
+        answer = self._ahead.popleft()
+        try:
+            answer.done = self.finish(answer.tag)
+        except MailError as error:
+            answer.error = error
+
+    def _send(self, *arguments: bytes | Literal, on_continue: Callable[[], bytes] | None = None) -> bytes:
         if self.lost:
             raise Unreachable("the connection was lost earlier")
         self._tag += 1
@@ -360,11 +413,25 @@ class Client:
         with self._in_step():
             while True:
                 while (line := self._imap.reader.buffered_line()) is not None:
+                    if not self._is_whole(line):
+                        self._imap.reader.unread(line)
+                        break
                     response = self.complete(line)
                     self._observe(response)
                     yield response
                 if not self._imap.reader.fill_without_waiting():
                     return
+
+    def _is_whole(self, line: bytes) -> bool:
+        """Whether all literals of the response that begins with ``line`` are here. One over the limit counts as here,
+        so that reading it is refused."""
+        rest = self._imap.reader.buffered()
+        while (size := literal_size(line.rstrip(b"\r\n"))) is not None and size <= LITERAL_LIMIT:
+            end = rest.find(b"\n", size)
+            if end < 0:
+                return len(rest) > KEPT_LIMIT
+            line, rest = rest[size : end + 1], rest[end + 1 :]
+        return True
 
     def send_line(self, line: bytes) -> None:
         with self._in_step():
@@ -406,6 +473,28 @@ class Done:
     def code(self, code: bytes) -> Response | None:
         """The response carrying a response code, wherever it came."""
         return next((r for r in (self.tagged, *self.untagged) if r.code == code), None)
+
+
+class Ahead:
+    """The answer to a command that was sent ahead."""
+
+    def __init__(self, client: Client, tag: bytes) -> None:
+        self._client = client
+        self.tag = tag
+        self.done: Done | None = None
+        self.error: MailError | None = None
+
+    def read(self) -> None:
+        """Be sure that it is here, and those before it."""
+        while self.done is None and self.error is None:
+            self._client.next_answer()
+
+    def result(self) -> Done:
+        self.read()
+        if self.error is not None:
+            raise self.error
+        assert self.done is not None
+        return self.done
 
 
 def literal(octets: bytes) -> Literal:

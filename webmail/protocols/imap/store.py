@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import re
+from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -14,7 +16,6 @@ from typing import BinaryIO, Self
 
 from webmail.protocols.base import (
     CHUNK,
-    HEADER_FIELDS,
     Capability,
     Changes,
     Condition,
@@ -26,18 +27,16 @@ from webmail.protocols.base import (
 )
 from webmail.protocols.errors import MailError, NotFound, ProtocolError, Refused, StateLost, Unsupported
 from webmail.protocols.imap import changes as difference
-from webmail.protocols.imap.client import Client, Done, Literal, Response, literal
+from webmail.protocols.imap import fetch
+from webmail.protocols.imap.client import Ahead, Client, Done, Literal, Response, literal
 from webmail.protocols.imap.roles import roles_of
-from webmail.protocols.imap.structure import structure_of
 from webmail.protocols.imap.syntax import (
     UidSet,
-    date_time,
     decode_mailbox,
     encode_mailbox,
     flag_of,
     format_date,
     format_date_time,
-    keywords_of,
     number,
     quoted,
     set_members,
@@ -48,13 +47,12 @@ from webmail.protocols.imap.syntax import (
 from webmail.protocols.imap.watch import IMAPWatch
 from webmail.protocols.network import clean_argument
 
-BATCH = 250  # messages in one FETCH: held in memory together, and enough for the round trip not to matter
-HEADER_LIMIT = 64 * 1024  # octets of header fields of one message
+BATCH = 250  # messages in one FETCH: held in memory together
+AHEAD = 2  # FETCH commands that are under way while the answer to another is looked at
 STATUS_LIMIT = 100  # mailboxes that are asked for counts one by one, where LIST cannot tell them
 PAIRING_LIMIT = 1000  # messages whose copies are looked for, where COPYUID does not name them
 
 _PART = re.compile(r"(?:[1-9]\d{0,3}(?:\.[1-9]\d{0,3}){0,99})(?:\.(?:MIME|HEADER|TEXT))?|HEADER|TEXT")
-_FIELDS = " ".join(HEADER_FIELDS).upper().encode()
 _OPTIONAL = frozenset({"$forwarded", "$mdnsent", "$junk", "$notjunk"})  # nice to keep, no loss if not
 _IDENTITY = b"(UID RFC822.SIZE BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)])"
 
@@ -95,6 +93,10 @@ class IMAPStore:
         if self._can("QUOTA"):
             capabilities.add(Capability.QUOTA)
         self.capabilities = frozenset(capabilities)
+
+    @property
+    def offered(self) -> frozenset[str]:
+        return self._client.offered
 
     def _can(self, *names: str) -> bool:
         return self._client.capabilities.issuperset(names)
@@ -247,22 +249,29 @@ class IMAPStore:
 
     def messages(self, mailbox: str, uids: Sequence[str]) -> Iterator[RemoteMessage]:
         numbers = [uid_number(uid) for uid in uids]
-        return itertools.chain.from_iterable(
-            self._fetch(mailbox, uid_set, set(numbers[start : start + BATCH]))
-            for start in range(0, len(numbers), BATCH)
-            for uid_set in uid_sets(numbers[start : start + BATCH])
-        )
+        return self._fetch(mailbox, numbers)
 
-    def _fetch(self, mailbox: str, uid_set: bytes, wanted: set[int]) -> list[RemoteMessage]:
-        self.select(mailbox)
-        done = self._client.run(b"UID FETCH", uid_set, self._items())  # RFC 9051 §6.4.5, §6.4.9
-        return [message for uid, message in _messages(done).items() if uid in wanted]
+    def _fetch(self, mailbox: str, uids: list[int]) -> Iterator[RemoteMessage]:
+        """While one batch is looked at the next ones are under way: the server, the line and we work together."""
+        under_way: deque[tuple[Ahead, set[int]]] = deque()
+        strays: dict[int, RemoteMessage] = {}  # a server may answer such commands in any order, RFC 9051 §5.5
+        starts = iter(range(0, len(uids), BATCH))
+        while True:
+            for start in itertools.islice(starts, 1 + AHEAD - len(under_way)):
+                wanted = set(uids[start : start + BATCH])
+                (uid_set,) = uid_sets(wanted)
+                self.select(mailbox)
+                command = (b"UID FETCH", uid_set, self._items())  # RFC 9051 §6.4.5, §6.4.9
+                under_way.append((self._client.ahead(*command), wanted))
+            if not under_way:
+                return
+            answer, wanted = under_way.popleft()
+            strays |= fetch.messages(answer.result().untagged)
+            yield from [strays.pop(uid) for uid in list(strays) if uid in wanted]
+            strays = {uid: m for uid, m in strays.items() if any(uid in later for _, later in under_way)}
 
     def _items(self) -> bytes:
-        # A portion only: a header of 20 MB would otherwise stop the mailbox for ever (RFC 9051 §6.4.5, partial).
-        header = b"BODY.PEEK[HEADER.FIELDS (%s)]<0.%d>" % (_FIELDS, HEADER_LIMIT)
-        preview = b" PREVIEW (LAZY)" if self._can("PREVIEW") else b""  # RFC 8970 §3.1
-        return b"(UID FLAGS RFC822.SIZE INTERNALDATE BODYSTRUCTURE " + header + preview + b")"
+        return fetch.items(preview=self._can("PREVIEW"))  # RFC 8970 §3.1
 
     def newest(self, mailbox: str, count: int) -> list[RemoteMessage]:
         # NOOP would do where it is open already, but SELECT costs the same and never remembers wrong.
@@ -270,7 +279,7 @@ class IMAPStore:
         if exists < 1 or count < 1:
             return []
         done = self._client.run(b"FETCH", b"%d:%d" % (max(1, exists - count + 1), exists), self._items())
-        return [message for _, message in sorted(_messages(done).items(), reverse=True)][:count]
+        return [message for _, message in sorted(fetch.messages(done.untagged).items(), reverse=True)][:count]
 
     def body(
         self, mailbox: str, uid: str, part: str | None = None, range: tuple[int, int] | None = None
@@ -301,13 +310,18 @@ class IMAPStore:
         wanted = uid_number(uid)
         done = self._client.run(b"UID FETCH %d (UID BODY.PEEK[%s]<%d.%d>)" % (wanted, section, start, size))
         prefix = b"BODY[" + section.upper() + b"]"
-        for items in _fetched(done):
+        for items in fetch.all_fetched(done.untagged):
             for name, value in items.items():
                 if items.get(b"UID") == b"%d" % wanted and name.startswith(prefix) and isinstance(value, bytes):
                     if len(value) > size:
                         raise ProtocolError("the server sent more than was asked for")
                     return value
         raise NotFound("the message or this part of it is not there")
+
+    def bodies(self, mailbox: str, uids: Sequence[str]) -> Iterator[tuple[str, Iterator[bytes]]]:
+        for uid in uids:
+            with contextlib.suppress(NotFound):
+                yield uid, self.body(mailbox, uid)
 
     def search(self, mailbox: str, condition: Condition) -> list[str]:
         self.select(mailbox)
@@ -357,7 +371,7 @@ class IMAPStore:
 
     def _find_appended(self, mailbox: str, raw: BinaryIO) -> str | None:
         raw.seek(0)
-        message_id = BytesHeaderParser().parsebytes(raw.read(HEADER_LIMIT)).get("Message-ID")
+        message_id = BytesHeaderParser().parsebytes(raw.read(fetch.HEADER_LIMIT)).get("Message-ID")
         if not message_id:
             return None
         uids = self.search(mailbox, Condition(message_id=str(message_id).strip()))
@@ -433,7 +447,7 @@ class IMAPStore:
     def _looks(self, sets: Iterable[bytes]) -> dict[bytes, list[int]]:
         found: dict[bytes, list[int]] = {}
         for uid_set in sets:
-            for items in _fetched(self._client.run(b"UID FETCH", uid_set, _IDENTITY)):
+            for items in fetch.all_fetched(self._client.run(b"UID FETCH", uid_set, _IDENTITY).untagged):
                 uid = items.get(b"UID")
                 header = next((v for k, v in items.items() if k.startswith(b"BODY[")), None)
                 if uid and isinstance(header, bytes) and header.strip():
@@ -537,53 +551,6 @@ def _status(response: Response) -> tuple[str, tuple[int, int]] | None:
     if not counts.keys() >= {"MESSAGES", "UNSEEN"}:
         return None
     return _name(values[0]), (number(counts["MESSAGES"]), number(counts["UNSEEN"]))
-
-
-def _fetched(done: Done) -> Iterator[dict[bytes, object]]:
-    """The items of each FETCH response, their names in upper case."""  # RFC 9051 §7.5.2
-    for response in done.of(b"FETCH"):
-        values = response.values()
-        if len(values) != 1 or not isinstance(values[0], list) or len(values[0]) % 2:
-            raise ProtocolError("FETCH cannot be understood")
-        yield {_item(name): value for name, value in zip(values[0][::2], values[0][1::2], strict=True)}
-
-
-def _item(name: object) -> bytes:
-    if not isinstance(name, bytes):
-        raise ProtocolError("FETCH cannot be understood")
-    return name.upper()
-
-
-def _messages(done: Done) -> dict[int, RemoteMessage]:
-    """A message may be told of in several responses, one of them perhaps for a flag somebody else just changed."""
-    merged: dict[int, dict[bytes, object]] = {}
-    for items in _fetched(done):
-        if isinstance(items.get(b"UID"), bytes):
-            merged.setdefault(number(items[b"UID"]), {}).update(items)
-    return {uid: _message(uid, items) for uid, items in merged.items() if b"RFC822.SIZE" in items}
-
-
-def _message(uid: int, items: Mapping[bytes, object]) -> RemoteMessage:
-    header = next((v for k, v in items.items() if k.startswith(b"BODY[HEADER") and isinstance(v, bytes)), b"")
-    flags, preview = items.get(b"FLAGS"), items.get(b"PREVIEW")
-    return RemoteMessage(
-        uid=str(uid),
-        size=number(items[b"RFC822.SIZE"]),
-        keywords=keywords_of(flags if isinstance(flags, list) else ()),
-        header=_whole_lines(header),
-        received_at=date_time(items.get(b"INTERNALDATE")),
-        structure=structure_of(items.get(b"BODYSTRUCTURE")),
-        preview=text(preview) if isinstance(preview, bytes) else None,
-    )
-
-
-def _whole_lines(header: bytes) -> bytes:
-    """The header with its blank line, also where the portion ended before it."""
-    if header.endswith(b"\r\n\r\n") or header == b"\r\n":
-        return header
-    if len(header) < HEADER_LIMIT:
-        return header.rstrip(b"\r\n") + b"\r\n\r\n" if header.strip() else b"\r\n"
-    return header[: header.rfind(b"\r\n")] + b"\r\n\r\n"
 
 
 def _pairs(sources: list[int], targets: list[int]) -> dict[str, str]:

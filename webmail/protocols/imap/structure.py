@@ -47,7 +47,7 @@ class _Tree:
         return Structure(
             part=part,
             type=f"multipart/{text(rest[0] if rest else None).lower() or 'mixed'}",
-            params=_params(rest[1] if len(rest) > 1 else None),
+            params=_without_boundary(_params(rest[1] if len(rest) > 1 else None)),
             disposition=disposition,
             disposition_params=disposition_params,
             children=tuple(children),
@@ -102,6 +102,11 @@ def _params(values: object) -> dict[str, str]:
     if not isinstance(values, list):
         return {}
     return {text(name).lower(): text(value) for name, value in zip(values[::2], values[1::2], strict=False)}
+
+
+def _without_boundary(params: dict[str, str]) -> dict[str, str]:
+    """It means nothing away from the octets that it divides."""
+    return {name: value for name, value in params.items() if name != "boundary"}
 
 
 def _disposition(rest: list) -> tuple[str | None, dict[str, str]]:

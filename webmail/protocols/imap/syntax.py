@@ -18,7 +18,7 @@ ITEMS_LIMIT = 1_000_000  # values in one response
 UID_LIMIT = 2**32 - 1  # RFC 9051 §2.3.1.1
 
 _TOKEN = re.compile(rb'([()])|"((?:[^"\\]|\\.)*)"|((?:[^\s()"\[]|\[[^\]]*\]|\[)+)|(\S)', re.S)
-_LITERAL = re.compile(rb"~?\{(\d{1,19})\+?\}$")
+_LITERAL = re.compile(rb"\{(\d{1,19})\+?\}")
 _NIL = (b"NIL", b"nil", b"Nil")
 _ESCAPED = re.compile(rb"\\(.)", re.S)
 
@@ -27,7 +27,7 @@ def literal_size(line: bytes) -> int | None:
     """How many octets follow the line, if it announces a literal."""  # RFC 9051 §4.3
     if not line.endswith(b"}"):
         return None
-    match = _LITERAL.search(line)
+    match = _LITERAL.fullmatch(line, line.rfind(b"{"))  # not a search: the line may be long
     return int(match.group(1)) if match else None
 
 
@@ -43,7 +43,9 @@ def parse(pieces: Sequence[bytes]) -> list:
             if not skipped:
                 current.append(piece)
             continue
-        tokens = _TOKEN.findall(_LITERAL.sub(b"", piece) if position + 1 < len(pieces) else piece)
+        if position + 1 < len(pieces):
+            piece = piece[: piece.rfind(b"{")].removesuffix(b"~")  # RFC 3516 §4.4.2, literal8
+        tokens = _TOKEN.findall(piece)
         count += len(tokens)
         if count > ITEMS_LIMIT:
             raise ProtocolError("too many values in one response")
@@ -285,6 +287,7 @@ def flag_of(keyword: str) -> bytes:
 # --- dates ----------------------------------------------------------------------------------------------------------
 
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+_MONTH_NUMBERS = {month.encode(): number for number, month in enumerate(_MONTHS, 1)}
 _DATE_TIME = re.compile(rb"\s*(\d{1,2})-([A-Za-z]{3})-(\d{4}) (\d\d):(\d\d):(\d\d) ([+-])(\d\d)(\d\d)")
 
 
@@ -294,14 +297,17 @@ def date_time(value: object) -> datetime | None:
     if not match:
         return None
     day, month, year, hour, minute, second, sign, zone_hours, zone_minutes = match.groups()
-    offset = timedelta(hours=int(zone_hours), minutes=int(zone_minutes))
     try:
-        zone = timezone(-offset if sign == b"-" else offset)
-        number_of_month = _MONTHS.index(month.decode().title()) + 1
         # A leap second is legal here and not in datetime.
-        at = datetime(int(year), number_of_month, int(day), int(hour), int(minute), min(int(second), 59), tzinfo=zone)
-        return at.astimezone(UTC)
-    except (ValueError, OverflowError):
+        at = datetime(
+            int(year), _MONTH_NUMBERS.get(month) or _MONTH_NUMBERS[month.title()], int(day), int(hour), int(minute),
+            min(int(second), 59), tzinfo=UTC,
+        )  # fmt: skip
+        if zone_hours == zone_minutes == b"00":
+            return at
+        offset = timedelta(hours=int(zone_hours), minutes=int(zone_minutes))
+        return at.replace(tzinfo=timezone(-offset if sign == b"-" else offset)).astimezone(UTC)
+    except (ValueError, KeyError, OverflowError):
         return None
 
 
