@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from typing import Any
 
 from celery import Celery
-from celery.signals import worker_ready
+from celery.signals import worker_process_init, worker_ready
 from kombu import Queue
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "webmail.settings")
@@ -16,6 +17,14 @@ app.autodiscover_tasks(["webmail"])
 # A worker that is told no queue serves both; with two workers sending never waits for somebody's back-fill.
 app.conf.task_queues = [Queue("celery"), Queue("sync")]
 app.conf.task_routes = {"webmail.sync": {"queue": "sync"}, "webmail.pulse": {"queue": "sync"}}
+
+
+@worker_process_init.connect
+def leave_the_program_to_itself(**_: Any) -> None:
+    """A sync makes many small values and no cycles: the collector need not look through all of Django for each few
+    hundred of them (a tenth of the time of a back-fill)."""
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 50)
 
 
 @worker_ready.connect

@@ -140,7 +140,7 @@ class Thread(models.Model):
 class ThreadId(models.Model):
     """Which conversation a message-id belongs to, also for messages never seen but referred to."""
 
-    account = models.ForeignKey(Account, models.CASCADE)
+    account = models.ForeignKey(Account, models.CASCADE, db_index=False)  # the constraint's index begins with it
     message_id = models.CharField(max_length=255)
     thread = models.ForeignKey(Thread, models.CASCADE, related_name="ids")
 
@@ -164,8 +164,9 @@ def blob_path(message: Message, folder: str) -> str:
 class Message(models.Model):
     """One message in one mailbox. ``blob`` is the whole of it where we are the ones who keep it (POP3, local folders)."""
 
-    account = models.ForeignKey(Account, models.CASCADE, related_name="messages")
-    mailbox = models.ForeignKey(Mailbox, models.CASCADE, null=True, related_name="messages")
+    # Both have an index below that begins with them.
+    account = models.ForeignKey(Account, models.CASCADE, db_index=False, related_name="messages")
+    mailbox = models.ForeignKey(Mailbox, models.CASCADE, null=True, db_index=False, related_name="messages")
     remote_mailbox = models.ForeignKey(Mailbox, models.CASCADE, null=True, related_name="remote_messages")
     uid = models.CharField(max_length=255, blank=True)  # "" while the server has not told the new one
     thread = models.ForeignKey(Thread, models.SET_NULL, null=True, related_name="messages")

@@ -4,9 +4,8 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('webmail', '0001_initial'),
+        ("webmail", "0001_initial"),
     ]
 
     operations = [
@@ -16,18 +15,18 @@ class Migration(migrations.Migration):
             field=models.CharField(blank=True, max_length=40),
         ),
         migrations.AddField(
-            model_name='message',
-            name='downloaded_at',
+            model_name="message",
+            name="downloaded_at",
             field=models.DateTimeField(null=True),
         ),
         migrations.AddField(
-            model_name='operation',
-            name='done',
+            model_name="operation",
+            name="done",
             field=models.PositiveIntegerField(default=0),
         ),
         migrations.AddField(
-            model_name='operation',
-            name='total',
+            model_name="operation",
+            name="total",
             field=models.PositiveIntegerField(default=0),
         ),
     ]
