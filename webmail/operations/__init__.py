@@ -24,7 +24,7 @@ from webmail.operations.folders import (
     rename_mailbox,
     subscribe,
 )
-from webmail.operations.kinds import KINDS, MANY, MANY_KINDS, UNDO_MANY, CannotDo, chunks, join_keywords
+from webmail.operations.kinds import KINDS, MANY, MANY_KINDS, UNDO_MANY, CannotDo, chunks, discard, join_keywords
 from webmail.operations.many import last_id, spread, undo, unspread
 from webmail.operations.queue import due, fail, forget_old, on_submit, rebase, replay_due
 from webmail.operations.verbs import What, change_keywords, copy_to, destroy, move_to, move_to_role
@@ -43,6 +43,7 @@ __all__ = [
     "create_mailbox",
     "destroy",
     "destroy_mailbox",
+    "discard",
     "due",
     "fail",
     "forget_old",

@@ -7,9 +7,10 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import timedelta
 from typing import Any, ClassVar
 
+from django.db.models import Count, Q
 from django.utils.translation import gettext as _
 
-from webmail.models import Mailbox, Message, Operation
+from webmail.models import Mailbox, Message, MessageQuerySet, Operation
 from webmail.protocols.base import Condition, MailStore
 from webmail.protocols.errors import NotFound
 
@@ -162,8 +163,18 @@ def settle(rows: Sequence[Message]) -> None:
     for mailbox_id, some in told.items():
         # "uid is not empty" lets the partial index be used; without it a whole mailbox is read.
         there = Message.objects.filter(remote_mailbox_id=mailbox_id, uid__in=[row.uid for row in some]).exclude(uid="")
-        there.exclude(pk__in=[row.pk for row in some]).delete()
+        discard(there.exclude(pk__in=[row.pk for row in some]))
     Message.objects.bulk_update(rows, ["remote_mailbox", "uid"])
+
+
+def discard(rows: MessageQuerySet) -> int:
+    """Delete rows for good, and keep the counts of the folders that they were shown in; how many."""
+    shown = rows.filter(mailbox__isnull=False).order_by().values_list("mailbox")
+    counts = list(shown.annotate(total=Count("id"), unread=Count("id", filter=Q(seen=False))))
+    gone = rows.delete()[1].get("webmail.Message", 0)
+    for mailbox_id, total, unread in counts:
+        Mailbox(pk=mailbox_id).count(-total, -unread)
+    return gone
 
 
 def join_keywords(keywords: Iterable[str]) -> str:

@@ -18,7 +18,7 @@ from django.utils import timezone
 
 from accounts.models import Account
 from webmail import mime, operations, threads
-from webmail.models import KEYWORD_FIELDS, Mailbox, Message, PlainEncoder, Thread, ThreadId
+from webmail.models import KEYWORD_FIELDS, Mailbox, Message, MessageQuerySet, PlainEncoder, Thread, ThreadId
 from webmail.protocols.base import Outline, RemoteMessage
 
 KEPT_FIELDS = (
@@ -72,7 +72,7 @@ def _store(account: Account, mailbox: Mailbox, fresh: Sequence[Row]) -> Stored:
     return Stored(len(new), unread)
 
 
-def by_uid(mailbox: Mailbox, uids: Sequence[str]) -> models.QuerySet[Message]:
+def by_uid(mailbox: Mailbox, uids: Sequence[str]) -> MessageQuerySet:
     """The rows with these uids, at most some hundred. The second condition is implied by the first, but only with it
     is the index used that holds them."""
     return Message.objects.filter(remote_mailbox=mailbox, uid__in=uids).exclude(uid="")

@@ -199,10 +199,7 @@ class _Run:
                 rows.filter(mailbox__isnull=True).delete()
                 rows.update(remote_mailbox=None)
             else:
-                for other in rows.exclude(mailbox=mailbox).exclude(mailbox=None):
-                    if other.mailbox:
-                        other.mailbox.count(-1, 0 if other.seen else -1)
-                rows.delete()
+                operations.discard(rows)
             self.report.destroyed += len(some)
 
     def _updated(self, mailbox: Mailbox, updated: Mapping[str, frozenset[str]]) -> None:
@@ -344,7 +341,7 @@ def drop_unfound(mailbox: Mailbox, ids: Sequence[int]) -> int:
         return 0
     gone = 0
     for some in operations.chunks(ids):
-        gone += Message.objects.filter(remote_mailbox=mailbox, uid="", pk__in=some).delete()[0]
+        gone += operations.discard(Message.objects.filter(remote_mailbox=mailbox, uid="", pk__in=some))
     return gone
 
 
