@@ -27,7 +27,11 @@ lint: .venv/installed-dev
 
 bench: .venv/installed-dev
 	@.ci/tools
-	@exec $(BIN)/python -m tests.bench $(ARGS)
+	@$(BIN)/python -m tests.bench $(ARGS)
+	@$(BIN)/python -m tests.bench.fetch
+	@$(BIN)/python -m tests.bench.wire
+	@$(BIN)/python -m tests.bench.push
+	@$(BIN)/python -m tests.bench.pop3
 
 translations: .venv/installed-dev
 	@$(BIN)/python manage.py makemessages --locale nb --no-obsolete --ignore .venv --ignore var --ignore tests
