@@ -22,6 +22,7 @@ from django.contrib.auth.models import PermissionsMixin
 from django.db import models
 from django.utils import timezone
 from django.utils.functional import cached_property
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from accounts import secrets
@@ -34,6 +35,7 @@ from webmail.protocols.errors import AuthenticationFailed, MailError
 # connecting, TLS and authentication each time someone comes back.
 TRUST_STORED_PASSWORD = timedelta(hours=1)
 COLOURS = 4
+IMPATIENT = 10.0  # seconds, each read and write
 VERIFIED_FIELDS = [
     "name", "username", "incoming", "outgoing", "credentials", "files_sent",
     "verified_at", "needs_user", "trouble", "trouble_detail", "trouble_since", "failures",
@@ -163,6 +165,15 @@ class Account(models.Model):
         return self.name or self.address
 
     @property
+    def sign(self) -> str:
+        """What is up with it, in a word or two; "" if nothing is."""
+        if self.paused:
+            return gettext("Paused")
+        if self.needs_user:
+            return gettext("Needs you")
+        return gettext("Unreachable") if self.trouble else ""
+
+    @property
     def colour(self) -> int:
         return self.hue or (self.position - 1) % COLOURS + 1
 
@@ -228,7 +239,9 @@ class Account(models.Model):
         return open_transport(server, self.credentials_for(server.host), settings.EHLO_NAME)
 
     def _server(self, url: str) -> Server:
-        return replace(resolve(ServerURL.parse(url)), without=frozenset(self.switched_off))
+        server = replace(resolve(ServerURL.parse(url)), without=frozenset(self.switched_off))
+        # One that was silent last time keeps nobody waiting for long: others want their turn.
+        return replace(server, timeout=min(server.timeout, IMPATIENT)) if self.failures else server
 
     def learn(self, store: MailStore) -> None:
         """Remember what the server offers, so that it can be shown, and switched off where it is broken."""
