@@ -76,6 +76,15 @@ def test_others_that_wait_get_their_turn(large: Person, monkeypatch: pytest.Monk
     assert len(asked) == len(set(asked)) == SIZE, "no message was asked for twice"
 
 
+def test_pausing_interrupts_what_is_being_fetched(large: Person) -> None:
+    Account.objects.filter(pk=large.account.pk).update(paused=True)
+    asked: list[str] = []
+    sync_once(large, asked)
+    inbox = Mailbox.objects.get(account=large.account, role="inbox")
+    assert 0 < Message.objects.filter(mailbox=inbox).count() < SIZE, "the batch under way is kept"
+    assert not inbox.complete
+
+
 def test_a_paused_account_is_left_alone(large: Person) -> None:
     from webmail import tasks
 

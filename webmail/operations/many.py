@@ -95,7 +95,8 @@ def undo(user: User, batch: uuid.UUID) -> bool:
     mine = Operation.objects.for_user(user).filter(batch=batch)
     mine.filter(kind=MANY).open().update(state=OperationState.CANCELED)
     mine.filter(kind=MANY, state=OperationState.DONE).update(state=OperationState.REVERTED)
-    parts = mine.exclude(kind__in=MANY_KINDS).order_by("-id")
+    over = (OperationState.CANCELED, OperationState.FAILED, OperationState.REVERTED)
+    parts = mine.exclude(kind__in=MANY_KINDS).exclude(state__in=over).order_by("-id")
     ids = list(parts.values_list("pk", flat=True))
     back = uuid.uuid4()  # of what undoes it, so that this can be undone in its turn
     undone = _undo_all(ids[:AT_ONCE], back)

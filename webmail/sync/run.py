@@ -214,7 +214,7 @@ class _Run:
             self.report.updated += len(rows)
 
     def _created(self, store: MailStore, mailbox: Mailbox, uids: Sequence[str]) -> int:
-        if mailbox.complete:
+        if mailbox.complete or self.account.downloads:  # else the server's count has told already
             self.total += len(uids)
         arrived = 0
         for stored in self._batches(store, mailbox, uids):
@@ -237,8 +237,12 @@ class _Run:
             yield store_messages(self.account, mailbox, islice(coming, len(some)))
 
     def _is_enough(self) -> bool:
-        """Somebody else's turn; not where a person waits at a terminal, nor while nobody else does."""
-        return time.monotonic() - self.began > SLICE and self.progress is None and events.waiting("sync") > 0
+        """The person paused the account; or it is somebody else's turn, but not where a person waits at a terminal, nor
+        while nobody else does."""
+        if self.progress is not None:
+            return False
+        turn_is_over = time.monotonic() - self.began > SLICE and events.waiting("sync") > 0
+        return turn_is_over or Account.objects.filter(pk=self.account.pk, paused=True).exists()
 
     def _between(self, store: MailStore) -> None:
         """What cannot wait for the end of a long sync: what the person does, and mail that was announced meanwhile."""
