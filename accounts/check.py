@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import socket
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -9,7 +11,7 @@ from dataclasses import dataclass, replace
 from django.conf import settings
 from django.utils.translation import gettext as _
 
-from accounts.discovery import ServerURL, resolve
+from accounts.discovery import MAX_ADDRESSES, ServerURL, resolve
 from accounts.models import Account
 from accounts.troubles import explain
 from webmail.protocols.base import Security
@@ -17,6 +19,9 @@ from webmail.protocols.errors import AuthenticationFailed, InsecureConnection, M
 from webmail.protocols.probe import Step, probe
 
 TIMEOUT = 8.0  # seconds, each read and write: somebody is waiting for the page
+# A server that answers slowly must not hold every thread of the pages.
+_checks = threading.BoundedSemaphore(3)
+CHECK_WAIT = 5.0  # seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +50,17 @@ class Side:
 
 
 def check(account: Account) -> list[Side]:
-    """Both sides, one after the other; TIMEOUT bounds each step."""
+    """Both sides, one after the other; TIMEOUT bounds each step. At most a few checks are made at the same time."""
     sides = [(_("Incoming mail"), account.incoming)]
     if account.outgoing:
         sides.append((_("Outgoing mail"), account.outgoing))
-    return [_side(account, title, url) for title, url in sides]
+    if not _checks.acquire(timeout=CHECK_WAIT):
+        busy = Line(_("Too many connections are being checked at once"), False, advice=_("Try again in a minute."))
+        return [Side(title, url, (busy,), ()) for title, url in sides]
+    try:
+        return [_side(account, title, url) for title, url in sides]
+    finally:
+        _checks.release()
 
 
 def _titles(url: ServerURL) -> dict[str, str]:
@@ -64,15 +75,32 @@ def _titles(url: ServerURL) -> dict[str, str]:
     return titles
 
 
+def _failed(url: ServerURL, step: str, error: MailError) -> str:
+    """What did not work, where the titles above say what should."""
+    if step == "name":
+        return _("The server may not be asked") if isinstance(error, Refused) else _("The server's name leads nowhere")
+    if step == "port":
+        return _("Port %(port)d does not answer") % {"port": url.port}
+    if step == "tls" or isinstance(error, InsecureConnection):
+        return _("No safe encryption")
+    if step == "greeting":
+        return _("The server does not greet as %(protocol)s does") % {"protocol": url.protocol.upper()}
+    if isinstance(error, AuthenticationFailed):
+        return _("It refuses the user name or password")
+    return _("Signing in did not work") if step == "sign-in" else _("It does not say what it can do")
+
+
 def _side(account: Account, title: str, text: str) -> Side:
     url = ServerURL.parse(text)
     titles = _titles(url)
     lines = []
     for step in _steps(account, url):
-        well = step.error is None
-        detail = step.detail if step.error is None else step.error.detail
-        advice = "" if step.error is None else _advice(url, step.name, step.error)
-        lines.append(Line(titles.pop(step.name), well, detail, advice, round(step.seconds * 1000)))
+        done, error, milliseconds = titles.pop(step.name), step.error, round(step.seconds * 1000)
+        if error is None:
+            lines.append(Line(done, True, step.detail, milliseconds=milliseconds))
+        else:
+            advice = _advice(url, step.name, error)
+            lines.append(Line(_failed(url, step.name, error), False, error.detail, advice, milliseconds))
     return Side(title, text, tuple(lines), tuple(titles.values()))
 
 
@@ -80,13 +108,23 @@ def _steps(account: Account, url: ServerURL) -> Iterator[Step]:
     began = time.monotonic()
     try:
         server = replace(resolve(url), timeout=TIMEOUT)
+        addresses = server.addresses or _addresses(url)
         credentials = account.credentials_for(url.host)
     except MailError as error:
         name = "sign-in" if isinstance(error, AuthenticationFailed) else "name"
         yield Step(name, error=error, seconds=time.monotonic() - began)
         return
-    yield Step("name", ", ".join(server.addresses), seconds=time.monotonic() - began)
+    yield Step("name", ", ".join(addresses), seconds=time.monotonic() - began)
     yield from probe(server, credentials, settings.EHLO_NAME)
+
+
+def _addresses(url: ServerURL) -> tuple[str, ...]:
+    """Of a server in the operator's table, whose name is looked up only when it is connected to. Raises Unreachable."""
+    try:
+        found = socket.getaddrinfo(url.host, url.port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        raise Unreachable(str(error)) from error
+    return tuple(dict.fromkeys(str(info[4][0]) for info in found))[:MAX_ADDRESSES]
 
 
 def _advice(url: ServerURL, step: str, error: MailError) -> str:

@@ -36,11 +36,16 @@ _welcome: Callable[[Account, MailStore | None, bool], None] | None = None
 
 
 _farewell: Callable[[int], None] | None = None
+_holdings: Callable[[Account], dict[str, int]] | None = None
 
 
-def on_account(welcome: Callable[[Account, MailStore | None, bool], None], farewell: Callable[[int], None]) -> None:
-    global _welcome, _farewell
-    _welcome, _farewell = welcome, farewell
+def on_account(
+    welcome: Callable[[Account, MailStore | None, bool], None],
+    farewell: Callable[[int], None],
+    holdings: Callable[[Account], dict[str, int]],
+) -> None:
+    global _welcome, _farewell, _holdings
+    _welcome, _farewell, _holdings = welcome, farewell, holdings
 
 
 # What the settings pages show beside their own: the sidebar of webmail, told in the same way.
@@ -106,7 +111,9 @@ def sign_in(request: HttpRequest) -> HttpResponse:
     if form.errors:
         return render(request, "accounts/sign_in.html", context | {"ask": True}, status=422)
     throttle.forget(address, network)
-    User.objects.filter(pk=user.pk).update(browser_language=get_language() or "")
+    language = get_language() or ""
+    if user.browser_language != language:
+        User.objects.filter(pk=user.pk).update(browser_language=language)
     login(request, user, backend="django.contrib.auth.backends.ModelBackend")
     if not request.POST.get("keep"):
         request.session.set_expiry(0)
@@ -295,10 +302,12 @@ def _save_edited(own: Account, form: AccountEditForm) -> Trouble | None:
 @require_http_methods(["GET", "HEAD", "POST"])
 @login_required
 def remove_account(request: Request, pk: int) -> HttpResponse:
-    """Asks first. Mail stays on the server; of a downloading account the mail kept here goes, which the page says."""
+    """Asks first, and says how much goes: mail stays on the server, but that of a downloading account is only here."""
     own = _own(request, pk)
     if request.method != "POST":
-        return render(request, "accounts/remove.html", {**_surroundings(request, f"account-{pk}"), "account": own})
+        held = _holdings(own) if _holdings else {}
+        context = {**_surroundings(request, f"account-{pk}"), "account": own, "held": held}
+        return render(request, "accounts/remove.html", context)
     own.delete()
     if _farewell:
         _farewell(pk)

@@ -28,6 +28,13 @@ class SecondClient:
     def create(self, folder: str) -> None:
         assert self._imap.create(f'"{folder}"')[0] == "OK"
 
+    def rename(self, folder: str, name: str) -> None:
+        assert self._imap.rename(f'"{folder}"', f'"{name}"')[0] == "OK"
+
+    def subscribe(self, folder: str) -> None:
+        """As programs do with what they create or rename: a subscription belongs to a name (RFC 9051 §6.3.7)."""
+        assert self._imap.subscribe(f'"{folder}"')[0] == "OK"
+
     def messages(self, folder: str = "INBOX") -> list[Parsed]:
         """All of a folder, oldest first; reading marks nothing."""
         status, count = self._imap.select(f'"{folder}"', readonly=True)
@@ -99,6 +106,9 @@ class SecondClient:
         eventually(
             lambda: set(self.subjects(folder)) == expected, f"{expected} in {folder}, has {self.subjects(folder)}"
         )
+
+    def await_folder(self, folder: str) -> None:
+        eventually(lambda: folder in self.folders(), f"folder {folder}, has {self.folders()}")
 
     def await_message(self, subject: str, folder: str = "INBOX") -> Parsed:
         def look() -> list[Parsed]:

@@ -11,7 +11,7 @@ class WebmailConfig(AppConfig):
         from accounts import views as accounts_views
         from webmail import celery, tasks  # noqa: F401
         from webmail.views import navigation
-        from webmail.welcome import farewell, welcome
+        from webmail.welcome import farewell, holdings, welcome
 
-        accounts_views.on_account(welcome, farewell)
+        accounts_views.on_account(welcome, farewell, holdings)
         accounts_views.on_page(navigation.context)

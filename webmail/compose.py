@@ -45,9 +45,17 @@ class Conflict(Exception):
 # --- beginning --------------------------------------------------------------------------------------------------
 
 
-def new(user: User, to: str = "", subject: str = "", text: str = "", cc: str = "", bcc: str = "") -> Draft:
-    """An unsaved draft from the first identity."""
-    identity = default_identity(user)
+def new(
+    user: User,
+    to: str = "",
+    subject: str = "",
+    text: str = "",
+    cc: str = "",
+    bcc: str = "",
+    account: Account | None = None,
+) -> Draft:
+    """An unsaved draft, from the account given or else from the first."""
+    identity = default_identity(user, account)
     body = (text + "\n" if text else "") + signature_block(identity)
     return Draft(account=identity.account, identity=identity, to=to, cc=cc, bcc=bcc, subject=subject, text=body)
 
@@ -99,9 +107,10 @@ def edit(user: User, message: Message) -> Draft:
     )  # fmt: skip
 
 
-def default_identity(user: User) -> Identity:
-    """The first identity there is. Raises Identity.DoesNotExist if the person has none."""
-    identity = Identity.objects.for_user(user).select_related("account").first()
+def default_identity(user: User, account: Account | None = None) -> Identity:
+    """The default one of the account, else the first there is. Raises Identity.DoesNotExist if the person has none."""
+    mine = Identity.objects.for_user(user).select_related("account")
+    identity = (mine.filter(account=account).first() if account else None) or mine.first()
     if identity is None:
         raise Identity.DoesNotExist
     return identity

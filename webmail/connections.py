@@ -68,7 +68,21 @@ def _fingerprint(account: Account) -> str:
     return f"{account.incoming} {account.username} {account.credentials}"
 
 
+def _close_stale() -> None:
+    """Also of accounts that nobody comes back for: paused, or removed by another process."""
+    oldest = time.monotonic() - KEEP_SECONDS
+    with _lock:
+        stale = [entry for entries in _idle.values() for entry in entries if entry.since < oldest]
+        for account_id in list(_idle):
+            _idle[account_id] = [entry for entry in _idle[account_id] if entry.since >= oldest]
+            if not _idle[account_id]:
+                del _idle[account_id]
+    for entry in stale:
+        entry.store.close()
+
+
 def _take(account: Account) -> MailStore | None:
+    _close_stale()
     while True:
         with _lock:
             entries = _idle.get(account.pk)

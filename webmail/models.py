@@ -17,8 +17,8 @@ from typing import Any
 
 from django.conf import settings
 from django.core.files.storage import default_storage
-from django.db import models
-from django.db.models import F, Q
+from django.db import models, transaction
+from django.db.models import Count, F, Q
 from django.db.models.functions import Greatest
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
@@ -124,6 +124,21 @@ class Mailbox(models.Model):
             Mailbox.objects.filter(pk=self.pk).update(
                 total=Greatest(F("total") + total, 0), unread=Greatest(F("unread") + unread, 0)
             )
+
+    @transaction.atomic
+    def delete(self, *args: Any, **options: Any) -> tuple[int, dict[str, int]]:
+        """With it goes what was shown in it and kept in it. What the server has in another folder is shown there again;
+        what the person had moved out stays where they put it, and waits there for the server to tell its uid (a sync
+        that does not hear of it drops it)."""
+        elsewhere = Message.objects.filter(mailbox=self, remote_mailbox__isnull=False).exclude(remote_mailbox=self)
+        homes = elsewhere.order_by().values_list("remote_mailbox")
+        counts = list(homes.annotate(total=Count("id"), unread=Count("id", filter=Q(seen=False))))
+        elsewhere.update(mailbox=F("remote_mailbox"))
+        for home, total, unread in counts:
+            Mailbox(pk=home).count(total, unread)
+        moved_out = Message.objects.filter(remote_mailbox=self, mailbox__isnull=False).exclude(mailbox=self)
+        moved_out.update(remote_mailbox=F("mailbox"), uid="")
+        return super().delete(*args, **options)
 
     def recount(self) -> None:
         """Set the kept counts right by counting; for the background, O(mailbox)."""

@@ -18,7 +18,7 @@ from redis.exceptions import RedisError
 from accounts.models import Account
 from webmail import events, operations, outbox, sync
 from webmail.leases import Lost
-from webmail.models import Operation
+from webmail.models import Operation, forget_files_of
 from webmail.protocols.errors import MailError
 
 log = logging.getLogger(__name__)
@@ -42,9 +42,12 @@ def sync_account(account_id: int) -> None:
     except (MailError, Lost) as error:
         log.info("sync of account %s: %s: %s", account_id, type(error).__name__, str(error)[:200])
     except Exception:
-        Account.objects.filter(pk=account_id).update(sync_due_at=timezone.now() + sync.MAX_INTERVAL)
-        raise
-    _again_if_due(account)
+        if Account.objects.filter(pk=account_id).update(sync_due_at=timezone.now() + sync.MAX_INTERVAL):
+            raise
+    if Account.objects.filter(pk=account_id).exists():
+        _again_if_due(account)
+    else:
+        forget_files_of(account_id)  # removed meanwhile: what was still downloaded for it goes too
 
 
 @shared_task(name="webmail.replay", ignore_result=True)

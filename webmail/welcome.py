@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import logging
 
-from django.core.files.storage import default_storage
-
 from accounts.models import Account
 from webmail import connections, operations, sync, tasks
 from webmail.leases import lease
-from webmail.models import Mailbox, Message, Operation
+from webmail.models import Mailbox, Message, Operation, SubmissionState, forget_files_of
 from webmail.protocols.base import MailStore
 from webmail.protocols.errors import MailError, StateLost
 
@@ -19,19 +17,18 @@ log = logging.getLogger(__name__)
 def farewell(account_id: int) -> None:
     """The account's row is gone: so are its files."""
     connections.close_all(account_id)
-    for kind in ("messages", "drafts", "outbox"):
-        _remove_files(f"{kind}/{account_id}")
+    forget_files_of(account_id)
 
 
-def _remove_files(folder: str) -> None:
-    if not default_storage.exists(folder):
-        return
-    folders, files = default_storage.listdir(folder)
-    for name in files:
-        default_storage.delete(f"{folder}/{name}")
-    for name in folders:
-        _remove_files(f"{folder}/{name}")
-    default_storage.delete(folder)
+def holdings(account: Account) -> dict[str, int]:
+    """What goes when the account goes: messages kept here, drafts, what is in the outbox, what its server has not heard."""
+    outgoing = account.submissions.in_outbox().exclude(state=SubmissionState.SENT)
+    return {
+        "messages": sum(account.mailboxes.values_list("total", flat=True)),
+        "drafts": account.drafts.being_written().count(),
+        "outgoing": outgoing.count(),
+        "waiting": Operation.objects.filter(account=account).open().count(),
+    }
 
 
 def forget_server(account: Account) -> None:

@@ -1,4 +1,5 @@
 /* Comfort on top of pages that work without it. Each module does one thing and keeps no state of mail. */
+import "./busy.js";
 import "./frames.js";
 import "./keys.js";
 import "./selection.js";

@@ -1,13 +1,16 @@
 /* New mail and changes made elsewhere appear by themselves: the server says that something changed, the page asks what. */
+import { operation, over, progress, repaint } from "./progress.js";
 import { tick, ticked } from "./selection.js";
 
-const PAUSE = 250;
+const PAUSE = 400, GATHER = 20; /* the first change shows at once, what follows closely on it together */
 let timer = 0;
+let refreshed = -PAUSE;
 let arrived = false; /* new mail since the last refresh began */
 
 function refresh() {
   clearTimeout(timer);
   timer = setTimeout(() => {
+    refreshed = performance.now();
     const list = document.getElementById("list");
     const outbox = document.getElementById("outbox");
     const source = list ? "#list" : outbox ? "#outbox" : "#nav";
@@ -15,7 +18,7 @@ function refresh() {
     const tell = arrived;
     arrived = false;
     htmx.ajax("GET", location.pathname + location.search, { target: source, select: source, swap: "outerHTML", headers: { "X-Background": "1" }, selectOOB: source === "#nav" ? undefined : "#nav" }).then(() => { if (tell) announce(); });
-  }, PAUSE);
+  }, Math.max(GATHER, refreshed + PAUSE - performance.now()));
 }
 
 /* Folders that the person folded away stay folded. */
@@ -49,6 +52,7 @@ document.addEventListener("htmx:afterSettle", () => {
   const id = document.getElementById("read")?.dataset.message;
   if (id) document.getElementById(`m${id}`)?.setAttribute("aria-current", "true");
   retitle();
+  repaint();
   kept = null;
 });
 
@@ -85,18 +89,30 @@ if (box?.checked) denied.hidden = "Notification" in window && Notification.permi
 
 /* The stream. The browser itself resumes a broken one by the last id; one that was refused it gives up, so we begin a new
    one from there, each time later. */
-const KINDS = ["mailbox", "operation", "outbox", "account", "reload"];
+const KINDS = ["mailbox", "operation", "outbox", "account", "reload", "progress"];
 const LONGEST_WAIT = 300_000;
 const url = document.body.dataset.events;
 let source = null;
 let heard = "";
 let wait = 2000;
 
+/* Progress is shown as it is told; only that it begins is a reason to ask, for the strip to show it in. */
+const begun = new Set();
+function begins(told) {
+  if (progress(told) || begun.has(told.account)) return false;
+  begun.add(told.account);
+  return true;
+}
+
 function listen() {
   source = new EventSource(heard ? `${url.split("?")[0]}?after=${heard}` : url);
   for (const kind of KINDS) source.addEventListener(kind, (event) => {
     heard = event.lastEventId;
-    if (kind === "mailbox" && JSON.parse(event.data).arrived) arrived = true;
+    const told = JSON.parse(event.data || "{}");
+    if (kind === "mailbox" && told.arrived) arrived = true;
+    if (kind === "operation" && told.batch) operation(told);
+    if (kind === "account") { begun.delete(told.id); over(told.id); }
+    if (kind === "progress" && !begins(told)) return;
     refresh();
   });
   source.addEventListener("open", () => { wait = 2000; });

@@ -45,10 +45,27 @@ def test_pages_have_no_fault_that_axe_finds(
     faults["inbox"] = violations(page)
     hrefs = [visit.row(subject).locator("a.subj").get_attribute("href") for subject in ("Plain", "Rich")]
     paths = [*hrefs, "/compose/", "/settings/", "/folders/", "/outbox/", "/drafts/", "/search/?q=plain", "/operations/"]
-    paths.append("/settings/accounts/creation/")
+    number = visit.world.app.rows("SELECT id FROM accounts_account WHERE address = ?", address)[0]["id"]
+    account = f"/settings/accounts/{number}/"
+    paths += ["/settings/accounts/creation/", "/sent/", account, f"{account}state/", f"{account}destruction/"]
     for path in paths:
         page.goto(f"{visit.url}{path}")
         faults[str(path)] = violations(page)
+    page.goto(f"{visit.url}{account}state/")
+    page.get_by_role("button", name="Check the connection").click()
+    expect(page.locator("#connection .steps").first).to_be_visible()
+    faults["checked"] = violations(page)
+    visit.world.app.change(
+        "UPDATE accounts_account SET sync_done = 10, sync_total = 2000, sync_rate = 5 WHERE id = ?", number
+    )
+    page.goto(f"{visit.url}/")
+    faults["being fetched"] = violations(page)
+    page.goto(f"{visit.url}{account}")
+    page.get_by_role("button", name="Pause").click()
+    expect(page.locator(".state-line")).to_contain_text("Paused")
+    for path in ("/", f"{account}state/"):
+        page.goto(f"{visit.url}{path}")
+        faults[f"{path} paused"] = violations(page)
     pages: dict[str, list[str]] = {}
     for path, found in faults.items():
         for fault in found:

@@ -14,17 +14,16 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_POST
 
-from accounts.models import Identity
+from accounts.models import Account, Identity
 from accounts.requests import Request
 from accounts.troubles import Trouble, explain
 from webmail import compose, outbox, tasks
 from webmail.models import Draft, DraftAttachment, Message, Submission
 from webmail.protocols.errors import MailError
 from webmail.views import navigation
-from webmail.views.listing import number
+from webmail.views.listing import mailboxes_of, number
 from webmail.views.redirection import SeeOther, notice, problem
 from webmail.views.trouble import expired
 
@@ -97,7 +96,19 @@ def _begin(request: Request) -> Draft:
                 return compose.edit(request.user, message)
             return compose.reply(request.user, message, everyone=kind == "replyall")
     fields = {name: query.get(name, "")[:10_000] for name in ("to", "cc", "bcc", "subject")}
-    return compose.new(request.user, text=query.get("body", "")[:100_000], **fields)
+    account = _account_at(request, query.get("in", ""))
+    return compose.new(request.user, text=query.get("body", "")[:100_000], account=account, **fields)
+
+
+def _account_at(request: Request, place: str) -> Account | None:
+    """The account whose folder (``folder-7``) or page (``account-2``) somebody was at; None at a list of several."""
+    kind, _dash, pk = place.partition("-")
+    if kind == "folder":
+        folder = next((m for m in mailboxes_of(request.user) if m.pk == number(pk)), None)
+        return folder.account if folder else None
+    if kind == "account":
+        return next((account for account in request.user.account_list if account.pk == number(pk)), None)
+    return None
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -269,14 +280,3 @@ def send(request: Request, pk: int) -> HttpResponse:
 @login_required
 def discard(request: Request, pk: int) -> HttpResponse:
     return _discard(request, _own(request, pk))
-
-
-@require_safe
-@login_required
-def drafts(request: Request) -> HttpResponse:
-    """Drafts written here; those on the servers are in their Drafts folders."""
-    rows = Draft.objects.for_user(request.user).being_written().select_related("account")[:200]
-    counted = ngettext("%(n)d draft", "%(n)d drafts", len(rows)) % {"n": len(rows)}
-    return render(
-        request, "webmail/drafts.html", {**navigation.context(request, "drafts"), "drafts": rows, "counted": counted}
-    )

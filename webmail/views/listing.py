@@ -6,6 +6,7 @@ Fifty rows that compute in the template cost several times what they cost here, 
 from __future__ import annotations
 
 import heapq
+import itertools
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -20,10 +21,11 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.text import capfirst
-from django.utils.translation import get_language, ngettext, pgettext
+from django.utils.translation import get_language, gettext_lazy, ngettext, pgettext
 from django.utils.translation import gettext as _
 
 from accounts.models import User
+from webmail import search
 from webmail.models import Mailbox, Message
 from webmail.operations import last_id
 from webmail.selection import Cursor, Selection
@@ -37,13 +39,15 @@ FILTERS: dict[str, dict[str, Any]] = {
     "starred": {"flagged": True},
     "files": {"has_attachment": True},
 }
+# Roles of which there is a list over all accounts, at the address of the same name.
+UNIFIED = {"inbox": gettext_lazy("Inbox"), "drafts": gettext_lazy("Drafts"), "sent": gettext_lazy("Sent")}
 
 
 @dataclass(slots=True)
 class Scope:
     """Which messages a list is about: some mailboxes, or all of the person's under a condition.
 
-    ``key`` names it in URLs ("inbox", "unread", "starred", "folder-7")."""
+    ``key`` names it in URLs ("inbox", "sent", "unread", "search", "folder-7"); ``query`` is what is searched for."""
 
     user: User
     key: str
@@ -52,6 +56,7 @@ class Scope:
     mailboxes: list[Mailbox] = field(default_factory=list)
     everywhere: dict[str, Any] | None = None
     filter: str = ""
+    query: str = ""
 
     @property
     def mailbox(self) -> Mailbox | None:
@@ -60,7 +65,13 @@ class Scope:
     @property
     def outgoing(self) -> bool:
         """Rows name whom the message is to, not whom it is from."""
-        return self.mailbox is not None and self.mailbox.role in ("sent", "drafts")
+        role = self.mailbox.role if self.mailbox else self.key
+        return role in ("sent", "drafts")
+
+    @property
+    def fields(self) -> tuple[str, ...]:
+        """What its rows are made of."""
+        return (*ROW_FIELDS, "addresses") if self.outgoing else ROW_FIELDS
 
     @property
     def total(self) -> int:
@@ -68,16 +79,20 @@ class Scope:
 
     @property
     def unread(self) -> int:
-        return sum(m.unread for m in self.mailboxes)
+        """What the person wrote is never news to them, whatever another program marked."""
+        return 0 if self.outgoing else sum(m.unread for m in self.mailboxes)
 
     def sources(self) -> list[QuerySet[Message]]:
         """One query per mailbox, each answered by one index from its top; they are merged, never sorted as a whole."""
         narrow = {**(self.everywhere or {}), **FILTERS.get(self.filter, {})}
         if self.everywhere is not None:
             hidden = [m.pk for m in _every_mailbox(self.user) if m.hidden or m.role in ("junk", "trash")]
+            found = search.condition(self.query) if self.query else Q()
             accounts = [account.pk for account in self.user.account_list]
             return [
-                Message.objects.filter(account_id=pk, mailbox__isnull=False, **narrow).exclude(mailbox_id__in=hidden)
+                Message.objects.filter(found, account_id=pk, mailbox__isnull=False, **narrow).exclude(
+                    mailbox_id__in=hidden
+                )
                 for pk in accounts
             ]
         return [Message.objects.filter(mailbox_id=m.pk, **narrow) for m in self.mailboxes]
@@ -85,17 +100,21 @@ class Scope:
     def page(self, after: Cursor | None, size: int, inclusive: bool = False) -> list[Message]:
         """Up to ``size`` + 1 messages, newest first; the one too many tells that there is more."""
         parts = self.queries(after, size, inclusive)
-        merged = heapq.merge(*parts, key=lambda m: (m.received_at, m.pk), reverse=True)
-        return [m for _n, m in zip(range(size + 1), merged, strict=False)]
+        if len(parts) == 1:
+            return list(parts[0])
+        # Most rows of several lists are not shown: their keys are merged, and only the page is read.
+        keys = heapq.merge(*(part.values_list("received_at", "pk") for part in parts), reverse=True)
+        wanted = [pk for _at, pk in itertools.islice(keys, size + 1)]
+        rows = Message.objects.only(*self.fields).in_bulk(wanted)
+        return [rows[pk] for pk in wanted if pk in rows]
 
     def queries(self, after: Cursor | None, size: int, inclusive: bool = False) -> list[QuerySet[Message]]:
-        fields = [*ROW_FIELDS, "addresses"] if self.outgoing else ROW_FIELDS
         parts = []
         for source in self.sources():
             if after is not None:
                 condition = after.older() | Q(pk=after.pk) if inclusive else after.older()
                 source = source.filter(received_at__lte=after.received_at).filter(condition)
-            parts.append(source.order_by("-received_at", "-id").only(*fields)[: size + 1])
+            parts.append(source.order_by("-received_at", "-id").only(*self.fields)[: size + 1])
         return parts
 
     def neighbours(self, message: Message) -> tuple[int | None, int | None]:
@@ -126,8 +145,13 @@ class Scope:
             raise Http404
         return Selection(mailboxes, where, query if self.key == "search" else "", last_id(), until)
 
+    @property
+    def source(self) -> str:
+        """How a message's address says from which list it was opened."""
+        return urlencode({"in": self.key, "q": self.query} if self.query else {"in": self.key})
+
     def href(self, **query: str) -> str:
-        query = {k: v for k, v in {"f": self.filter, **query}.items() if v}
+        query = {k: v for k, v in {"q": self.query, "f": self.filter, **query}.items() if v}
         return self.url + (f"?{urlencode(query)}" if query else "")
 
 
@@ -169,18 +193,18 @@ def place(messages: Iterable[Message], user: User) -> list[Message]:
     return found
 
 
-def scope_of(user: User, key: str, filter: str = "") -> Scope:
+def scope_of(user: User, key: str, filter: str = "", query: str = "") -> Scope:
     """Raises Http404 for a key that names nothing of this person's."""
     filter = filter if filter in FILTERS else ""
-    if key == "inbox":
-        boxes = [mailbox for mailbox in mailboxes_of(user) if mailbox.role == "inbox"]
-        return Scope(user, key, _("Inbox"), reverse("inbox"), boxes, filter=filter)
+    if key in UNIFIED:
+        boxes = [mailbox for mailbox in mailboxes_of(user) if mailbox.role == key and mailbox.selectable]
+        return Scope(user, key, str(UNIFIED[key]), reverse(key), boxes, filter=filter)
     if key == "unread":
         return Scope(user, key, _("Unread"), reverse("unread"), everywhere={"seen": False}, filter=filter)
     if key == "starred":
         return Scope(user, key, _("Starred"), reverse("starred"), everywhere={"flagged": True}, filter=filter)
     if key == "search":
-        return Scope(user, key, _("Search"), reverse("search"), everywhere={}, filter=filter)
+        return Scope(user, key, _("Search"), reverse("search"), everywhere={}, filter=filter, query=query)
     name, _dash, pk = key.partition("-")
     if name == "folder":
         wanted = number(pk)
@@ -190,11 +214,11 @@ def scope_of(user: User, key: str, filter: str = "") -> Scope:
     raise Http404
 
 
-def scope_for(user: User, message: Message, key: str) -> Scope:
+def scope_for(user: User, message: Message, key: str, query: str = "") -> Scope:
     """The list a message was opened from, if it says so and is one, else its own folder."""
-    if key:
+    if key and (key != "search" or query):
         try:
-            return scope_of(user, key)
+            return scope_of(user, key, query=query)
         except Http404:
             key = ""
     return scope_of(user, f"folder-{message.mailbox_id}")
@@ -236,7 +260,7 @@ def days(scope: Scope, messages: list[Message], current: int | None = None) -> l
     colours = {account.pk: account.colour for account in scope.user.account_list}
     mine = {account.address.lower() for account in scope.user.account_list}
     base = reverse("message", args=[0])
-    suffix = "" if scope.mailbox or scope.key == "search" else "?" + urlencode({"in": scope.key})
+    suffix = "" if scope.mailbox else f"?{scope.source}"
     zone = timezone.get_current_timezone()
     found: list[Day] = []
     for message in messages:

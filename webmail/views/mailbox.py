@@ -1,4 +1,4 @@
-"""Lists of messages: the unified inbox, unread and starred mail everywhere, one folder."""
+"""Lists of messages: inboxes, sent mail and drafts of all accounts, unread and starred mail everywhere, one folder."""
 
 from __future__ import annotations
 
@@ -7,15 +7,19 @@ from typing import Any
 from django.contrib.auth.decorators import login_required
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
+from django.utils import timezone
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts.models import Account
 from accounts.requests import Request
 from webmail import tasks
-from webmail.models import Message
+from webmail.models import Draft, Message
 from webmail.views import listing, navigation
 from webmail.views.redirection import back, notice
+
+OWN_DRAFTS = 200  # shown; nobody writes more at once
 
 
 @require_safe
@@ -38,6 +42,19 @@ def starred(request: Request) -> HttpResponse:
 
 @require_safe
 @login_required
+def sent(request: Request) -> HttpResponse:
+    return _list(request, "sent")
+
+
+@require_safe
+@login_required
+def drafts(request: Request) -> HttpResponse:
+    """Those written here first, which are still being written, then those that the servers keep."""
+    return _list(request, "drafts")
+
+
+@require_safe
+@login_required
 def folder(request: Request, pk: int) -> HttpResponse:
     return _list(request, f"folder-{pk}")
 
@@ -48,7 +65,18 @@ def _list(request: Request, key: str) -> HttpResponse:
     scope = listing.scope_of(request.user, key, request.GET.get("f", ""))
     after = listing.Cursor.parse(request.GET.get("after", ""))
     context = list_context(request, scope, scope.page(after, request.user.page_size), after)
+    if key == "drafts":
+        context["drafts"] = [] if after or scope.filter else _own_drafts(request)
+        count = scope.total + context["nav"]["drafts"]
+        context["summary"] = ngettext("%(n)d draft", "%(n)d drafts", count) % {"n": count} if count else ""
     return render(request, "webmail/mailbox.html", context)
+
+
+def _own_drafts(request: Request) -> list[tuple[Draft, str]]:
+    """With the time each was saved at, as rows tell it."""
+    today = timezone.localdate()
+    drafts = Draft.objects.for_user(request.user).being_written().select_related("account")[:OWN_DRAFTS]
+    return [(draft, listing.time_text(timezone.localtime(draft.saved_at), today)) for draft in drafts]
 
 
 def list_context(
@@ -62,10 +90,12 @@ def list_context(
     size = request.user.page_size
     more = len(messages) > size
     messages = messages[:size]
-    last = messages[-1] if more else None
+    last = messages[-1] if more and not scope.query else None  # a search has one page
     return {
         **navigation.context(request, scope.key),
         "scope": scope,
+        "query": scope.query,
+        "more": more,
         "summary": listing.summary(scope),
         "days": listing.days(scope, messages, current.pk if current else None),
         "older": scope.href(after=str(listing.Cursor(last.received_at, last.pk))) if last else "",
@@ -80,6 +110,8 @@ def list_context(
 
 
 def _filters(scope: listing.Scope) -> list[tuple[str, str]]:
+    if scope.key == "search":
+        return []
     names = [("unread", _("Unread")), ("starred", _("Starred")), ("files", _("With attachments"))]
     return [(name, title) for name, title in names if name != scope.key]
 

@@ -65,7 +65,7 @@ def own(request: Request, pk: int) -> Message:
 def show(request: Request, pk: int) -> HttpResponse:
     """The three panes. Asked for the reading pane alone, only that is made."""
     message = own(request, pk)
-    scope = listing.scope_for(request.user, message, request.GET.get("in", ""))
+    scope = listing.scope_for(request.user, message, request.GET.get("in", ""), request.GET.get("q", "")[:500])
     context = read_context(request, message, scope)
     if request.htmx and request.htmx.target == "read":
         parts = ("webmail/message.html#read", "webmail/message.html#dock")
@@ -82,7 +82,7 @@ def show(request: Request, pk: int) -> HttpResponse:
 
 def read_context(request: Request, message: Message, scope: listing.Scope) -> dict[str, Any]:
     newer, older = scope.neighbours(message)
-    suffix = f"?in={scope.key}" if not scope.mailbox else ""
+    suffix = f"?{scope.source}" if not scope.mailbox else ""
     return {
         "message": message,
         "subject": message.subject.strip() or _("(no subject)"),

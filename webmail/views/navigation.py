@@ -13,7 +13,8 @@ from accounts.requests import Request
 from webmail import events, outbox
 from webmail.models import ROLE_ORDER, Draft, Mailbox, Operation
 from webmail.models import OperationState as State
-from webmail.views.listing import mailboxes_of
+from webmail.views import progress
+from webmail.views.listing import UNIFIED, mailboxes_of
 
 ICONS = {"inbox": "inbox", "drafts": "drafts", "sent": "sent", "archive": "archive", "junk": "junk", "trash": "trash"}
 Targets = tuple[tuple[str, tuple[tuple[int, str], ...]], ...]
@@ -50,34 +51,50 @@ def context(request: Request, current: str = "") -> dict[str, Any]:
     ids = list(boxes)
     failed = Operation.objects.filter(account__in=ids, state=State.FAILED, told=False)
     waiting, needy = outbox.attention(user)
-    trees = [AccountEntry(account, tree(boxes[account.pk], current)) for account in accounts]
+    single = len(accounts) == 1
+    here = _place(every, current)
+    trees = [AccountEntry(account, tree(boxes[account.pk], current, single)) for account in accounts]
+    fetching = progress.of(accounts)
     return {
         "nav": {
-            "current": current,
+            "current": here.role if single and here and here.role in UNIFIED else current,
             "heard": heard,
             "inbox_unread": sum(m.unread for m in every if m.role == "inbox"),
             "drafts": Draft.objects.filter(account__in=ids).being_written().count(),
-            "sent_url": next((reverse("folder", args=[m.pk]) for m in every if m.role == "sent"), ""),
+            "compose": _compose_url(accounts, here, current),
             "outbox": waiting,
             "needy": needy,
             "accounts": trees,
-            "single": len(accounts) == 1,
-            "troubles": [account for account in accounts if account.trouble],
+            "troubles": [account for account in accounts if account.trouble and not account.paused],
+            "paused": [
+                account for account in accounts if account.paused and (here is None or here.account_id == account.pk)
+            ],
             "synced_at": min((a.synced_at for a in accounts if a.synced_at), default=None),
-            "progress": _progress(accounts),
+            "progress": fetching,
+            "together": progress.together(fetching),
             "failed": list(failed.only("trouble", "detail")[:5]),
             "today": timezone.localdate(),
         }
     }
 
 
-def _progress(accounts: list[Account]) -> dict[str, int] | None:
-    total = sum(a.sync_total for a in accounts)
-    return {"done": sum(a.sync_done for a in accounts), "total": total} if total else None
+def _place(mailboxes: list[Mailbox], current: str) -> Mailbox | None:
+    """The folder that is shown, if one is."""
+    return next((m for m in mailboxes if current == f"folder-{m.pk}"), None)
 
 
-def tree(mailboxes: list[Mailbox], current: str = "") -> tuple[Entry, ...]:
-    """Roles first in their usual order, then by name, children below their parents."""
+def _compose_url(accounts: list[Account], here: Mailbox | None, current: str) -> str:
+    """Writing from the account whose folder or page this is; from the first one elsewhere."""
+    url = reverse("compose")
+    if not accounts or (here is None and not current.startswith("account-")):
+        return url
+    of_first = here.account_id == accounts[0].pk if here else current == f"account-{accounts[0].pk}"
+    return url if of_first else f"{url}?in={current}"
+
+
+def tree(mailboxes: list[Mailbox], current: str = "", single: bool = False) -> tuple[Entry, ...]:
+    """Roles first in their usual order, then by name, children below their parents. The only account's Inbox, Drafts and
+    Sent stand at the top of the sidebar already, and here only if something is below them."""
     named: dict[str, int] = {}
     below: dict[int, list[Mailbox]] = {0: []}
     for mailbox in sorted(mailboxes, key=_order):
@@ -88,6 +105,8 @@ def tree(mailboxes: list[Mailbox], current: str = "") -> tuple[Entry, ...]:
         below[parent].append(mailbox)
         below[mailbox.pk] = []
         named[mailbox.name] = mailbox.pk
+    if single:
+        below[0] = [m for m in below[0] if m.role not in UNIFIED or below[m.pk]]
     return _entries(0, below, current)
 
 

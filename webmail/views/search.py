@@ -5,7 +5,6 @@ from __future__ import annotations
 from django.contrib.auth.decorators import login_required
 from django.http import HttpResponse
 from django.shortcuts import render
-from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_safe
 
@@ -22,7 +21,7 @@ SHOWN = 100
 @login_required
 def show(request: Request) -> HttpResponse:
     query = request.GET.get("q", "").strip()[:500]
-    scope = listing.Scope(request.user, "search", _("Search"), request.path, everywhere={})
+    scope = listing.scope_of(request.user, "search", query=query)
     found = search.find(request.user, query, SHOWN + 1) if query else []
     more = len(found) > SHOWN
     found = found[:SHOWN]
@@ -36,7 +35,7 @@ def show(request: Request) -> HttpResponse:
     context = {
         **navigation.context(request, "search"), "query": query, "days": days, "scope": scope,
         "summary": counted if query else "", "here": request.get_full_path(), "more": more, "incomplete": incomplete,
-        "targets": targets(request, scope),
+        "targets": targets(request, scope), "solo": True,
         "until": str(listing.Cursor(found[0].received_at, found[0].pk)) if found else "",
     }  # fmt: skip
     return render(request, "webmail/search.html", context)

@@ -22,7 +22,7 @@ from accounts.requests import Request
 from webmail import connections, events, tasks
 from webmail.models import Mailbox, Operation
 from webmail.selection import Cursor
-from webmail.views import navigation
+from webmail.views import navigation, progress
 from webmail.views.redirection import back, notice
 
 # What can be done without, should a server offer it and get it wrong. The rest no session can be without.
@@ -42,23 +42,6 @@ class Folder:
     complete: bool
     synced: str
     text_since: str
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    done: int
-    total: int
-    rate: int
-
-    @property
-    def left(self) -> str:
-        """How long it takes still, in words."""
-        if not self.rate:
-            return ""
-        seconds = (self.total - self.done) / self.rate
-        if seconds < 90:
-            return ngettext("%(n)d second left", "%(n)d seconds left", round(seconds)) % {"n": round(seconds)}
-        return ngettext("%(n)d minute left", "%(n)d minutes left", round(seconds / 60)) % {"n": round(seconds / 60)}
 
 
 def _own(request: Request, pk: int) -> Account:
@@ -88,7 +71,7 @@ def _page(request: Request, account: Account, sides: list[check.Side] | None = N
         "account": account, "own_accounts": request.user.account_list, "section": f"account-{account.pk}", "here": here,
         "folders": folders,
         "message_count": sum(folder.total for folder in folders),
-        "progress": Progress(account.sync_done, account.sync_total, account.sync_rate) if account.sync_total else None,
+        "progress": progress.of([account]),
         "push": _push(account),
         "keeps_text": _kept_text(account),
         "waiting": waiting.count(),

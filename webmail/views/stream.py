@@ -30,7 +30,7 @@ from accounts.models import User
 from webmail import events as bus
 
 RETRY_MS = (2000, 5000)  # at random in between, so that after a restart not all pages come back at once
-PRESENT_SECONDS = 600.0  # how often somebody whose page is open is noted as present
+LOOK_AGAIN_SECONDS = 600.0  # how often it is asked whether the visitor is still signed in, and noted that they are here
 HEADERS = [
     (b"content-type", b"text/event-stream"),
     (b"cache-control", b"no-store"),
@@ -57,7 +57,7 @@ async def application(scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.body", "body": b""})
         return
     await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
-    sending = asyncio.create_task(_send(user, _last_id(scope), send))
+    sending = asyncio.create_task(_send(scope, user, send))
     leaving = asyncio.create_task(_gone(receive))
     try:
         await asyncio.wait([sending, leaving], return_when=asyncio.FIRST_COMPLETED)
@@ -91,23 +91,25 @@ async def _gone(receive: Receive) -> None:
         pass
 
 
-async def _send(user: User, last_id: str, send: Send) -> None:
-    async with aclosing(_stream(user, last_id)) as texts:
+async def _send(scope: Scope, user: User, send: Send) -> None:
+    async with aclosing(_stream(scope, user)) as texts:
         async for text in texts:
             await send({"type": "http.response.body", "body": text.encode(), "more_body": True})
     await send({"type": "http.response.body", "body": b""})
 
 
-async def _stream(user: User, last_id: str) -> AsyncGenerator[str, None]:
+async def _stream(scope: Scope, user: User) -> AsyncGenerator[str, None]:
+    """Ends when the session does; a page that was signed out hears no more for long."""
     yield f"retry: {random.randint(*RETRY_MS)}\n\n"  # noqa: S311  (spreads load, no secret)
-    noted = time.monotonic()
+    looked = time.monotonic()
     try:
-        async with aclosing(bus.subscribe(user.pk, last_id)) as heard:
+        async with aclosing(bus.subscribe(user.pk, _last_id(scope))) as heard:
             async for event in heard:
+                if time.monotonic() - looked > LOOK_AGAIN_SECONDS:
+                    if await sync_to_async(_visitor, thread_sensitive=False)(scope) != user:
+                        return
+                    looked = time.monotonic()
                 yield _text(event)
-                if time.monotonic() - noted > PRESENT_SECONDS:
-                    await sync_to_async(_note_again, thread_sensitive=False)(user)
-                    noted = time.monotonic()
     except RedisError:
         return  # the browser comes back
 
@@ -116,8 +118,3 @@ def _text(event: bus.Event | None) -> str:
     if event is None:
         return ": still here\n\n"
     return f"id: {event.id}\nevent: {event.kind}\ndata: {json.dumps(event.data)}\n\n"
-
-
-def _note_again(user: User) -> None:
-    close_old_connections()
-    note_presence(user)
