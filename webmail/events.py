@@ -223,7 +223,8 @@ class _Hub:
             del self.listeners[user_id], self.read[user_id]
         if self.listeners:
             return
-        _hubs.pop(asyncio.get_running_loop(), None)
+        if _hubs.get(asyncio.get_running_loop()) is self:  # after a failure there may be another already
+            del _hubs[asyncio.get_running_loop()]
         while not self.task.done():  # the client can lose a cancellation that meets an answer
             self.task.cancel()
             await asyncio.wait([self.task], timeout=0.2)

@@ -79,16 +79,16 @@ def _again_if_due(account: Account) -> None:
 
 
 @shared_task(name="webmail.spread", ignore_result=True)
-def spread(operation_id: int) -> None:
-    """An action on everything in a list, for a while; then to the end of the queue, so that others get their turn."""
-    operation = Operation.objects.select_related("account__user").filter(pk=operation_id).first()
-    if operation is None:
+def spread(account_id: int) -> None:
+    """Actions on everything in a list, for a while; then to the end of the queue, so that others get their turn."""
+    account = Account.objects.select_related("user").filter(pk=account_id).first()
+    if account is None:
         return
     until = time.monotonic() + SPREAD_SECONDS
-    with _language_of(operation.account):
-        while operations.spread(operation_id):
+    with _language_of(account):
+        while operations.spread(account_id):
             if time.monotonic() > until:
-                nudge_spread(operation_id)
+                nudge_spread(account_id)
                 return
 
 
@@ -109,8 +109,8 @@ def sweep() -> None:
     operations.forget_old()
     for submission_id in outbox.due():
         send.delay(submission_id)
-    for operation_id in operations.unspread():
-        spread.delay(operation_id)
+    for account_id in operations.unspread():
+        spread.delay(account_id)
     waiting = Operation.objects.filter(_reachable("account__"), not_before__lte=timezone.now()).open()
     for account_id in waiting.order_by().values_list("account_id", flat=True).distinct():
         replay.delay(account_id)
@@ -145,8 +145,8 @@ def nudge_replay(account_id: int) -> None:
     _nudge(replay, account_id)
 
 
-def nudge_spread(operation_id: int) -> None:
-    _nudge(spread, operation_id)
+def nudge_spread(account_id: int) -> None:
+    _nudge(spread, account_id)
 
 
 def nudge_send(submission_id: int, countdown: float = 0) -> None:

@@ -264,6 +264,15 @@ class Convergence(RuleBasedStateMachine):
         if operations.undo(self.watchers[0].account.user, last.batch):
             self.wishes[last.number] = last.before
 
+    @precondition(lambda self: len(self.done) > 1)
+    @rule(choice=st.integers(0, 99))
+    def the_person_takes_something_older_back(self, choice: int) -> None:
+        """What it comes to depends on what was done since; that both sides agree on it does not."""
+        older = self.done.pop(choice % (len(self.done) - 1))
+        operations.undo(self.watchers[0].account.user, older.batch)
+        self.wishes.pop(older.number, None)
+        self.done = [done for done in self.done if done.number != older.number]
+
     # --- between them -------------------------------------------------------------------------------------------
 
     @rule(

@@ -9,6 +9,7 @@ kinds      what an operation can be
 messages   keywords, move, copy, destroy
 folders    create, rename, destroy, subscribe
 queue      submitting, undoing, replaying, failing
+shown      what the person sees: the server's word, with what it has not heard laid over it
 many       one action on everything in a list, in batches
 verbs      what pages ask for
 """
@@ -26,7 +27,8 @@ from webmail.operations.folders import (
 )
 from webmail.operations.kinds import KINDS, MANY, MANY_KINDS, UNDO_MANY, CannotDo, chunks, discard, join_keywords
 from webmail.operations.many import last_id, spread, undo, unspread
-from webmail.operations.queue import due, fail, forget_old, on_submit, rebase, replay_due
+from webmail.operations.queue import due, fail, forget_old, on_submit, replay_due
+from webmail.operations.shown import rebase
 from webmail.operations.verbs import What, change_keywords, copy_to, destroy, move_to, move_to_role
 
 __all__ = [

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, ClassVar
 
@@ -32,10 +33,18 @@ MANY_KINDS = (MANY, UNDO_MANY)  # never replayed themselves; see many.py
 COMBINED_LIMIT = 2000  # messages of operations that are replayed as one
 
 
+@dataclass(slots=True)
+class Shown:
+    """How the person sees a message: in which folder (None: nowhere) and with which keywords."""
+
+    mailbox_id: int | None
+    keywords: set[str]
+
+
 class Kind:
     """What can be done. ``payload``, for kinds that are about messages, makes a payload of ids and further arguments;
     ``ids_of`` is its reverse. Where ``combinable``, ``combine`` turns the payloads of operations that follow one another
-    into one with the same effect."""
+    into one with the same effect. ``lay_over`` changes how messages are shown as ``apply`` does, in memory."""
 
     name: ClassVar[str]
     combinable: ClassVar[bool] = False
@@ -64,6 +73,10 @@ class Kind:
     @staticmethod
     def revert(op: Operation) -> None:
         raise NotImplementedError
+
+    @staticmethod
+    def lay_over(op: Operation, shown: Mapping[int, Shown]) -> None:
+        """Nothing, for what is not about messages that are there already."""
 
     @staticmethod
     def inverse(op: Operation) -> tuple[str, dict[str, Any]] | None:
@@ -132,10 +145,13 @@ def locate(store: MailStore, mailbox: Mailbox, rows: Iterable[Message]) -> list[
     return found
 
 
-def _uid_of(store: MailStore, mailbox: Mailbox, name: str, row: Message) -> str:
+def _uid_of(store: MailStore, mailbox: Mailbox, name: str, row: Message, before: int | None = None) -> str:
     """The uid of a message known by its Message-ID and size; "" if it is not there. A Message-ID alone proves nothing:
-    anybody can send a message with one that is known."""
+    anybody can send a message with one that is known. ``before``: only rows with a lower id can have a uid that is not
+    the one looked for."""
     known = Message.objects.filter(remote_mailbox=mailbox, message_id=row.message_id).exclude(uid="")
+    if before is not None:
+        known = known.filter(pk__lt=before)
     taken = set(known.values_list("uid", flat=True))
     free = [uid for uid in store.search(name, Condition(message_id=row.message_id)) if uid not in taken]
     same = [remote.uid for remote in store.messages(name, free[:20]) if remote.size == row.size]
@@ -143,10 +159,11 @@ def _uid_of(store: MailStore, mailbox: Mailbox, name: str, row: Message) -> str:
 
 
 def found_in(store: MailStore, target: Mailbox, rows: Iterable[Message]) -> list[Message]:
-    """Those of the rows that the server has in ``target`` already; saved as being there."""
+    """Those of the rows that the server has in ``target`` already; saved as being there. A sync may have made a row of
+    its own for one meanwhile, with a higher id; an older row is of another message."""
     name, found = use(store, target), []
     for row in rows:
-        if row.message_id and (uid := _uid_of(store, target, name, row)):
+        if row.message_id and (uid := _uid_of(store, target, name, row, row.pk)):
             row.remote_mailbox, row.uid = target, uid
             settle([row])
             found.append(row)

@@ -15,7 +15,6 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.db import transaction
-from django.utils import timezone
 
 from accounts.models import Account, User
 from webmail import events
@@ -35,28 +34,27 @@ def submit_many(account: Account, name: str, arguments: dict[str, Any], selectio
     if total == 0:
         return 0
     payload = {"selection": selection.to_json(), "kind": name, "arguments": arguments, "place": ""}
-    op = Operation.objects.create(
-        account=account, kind=MANY, payload=payload, before={"but": []}, batch=batch, total=total
-    )
-    if spread(op.pk):
-        nudge_spread(op.pk)
+    Operation.objects.create(account=account, kind=MANY, payload=payload, before={"but": []}, batch=batch, total=total)
+    if spread(account.pk):
+        nudge_spread(account.pk)
     return total
 
 
-def spread(pk: int) -> bool:
-    """One step of a ``many`` or ``undo_many``; True if there is more to do."""
-    op = Operation.objects.filter(pk=pk, kind__in=MANY_KINDS).open().select_related("account").first()
+def spread(account_id: int) -> bool:
+    """One step of the account's oldest ``many`` or ``undo_many``; True if there is more to do for the account."""
+    open_ones = Operation.objects.filter(account_id=account_id, kind__in=MANY_KINDS).open()
+    op = open_ones.select_related("account").order_by("id").first()
     if op is None:
         return False
-    more = _undo_step(op) if op.kind == UNDO_MANY else _step(op)
+    _undo_step(op) if op.kind == UNDO_MANY else _step(op)
     events.publish(
         op.account.user_id, "operation", batch=str(op.batch), done=op.done, total=op.total, what=op.payload["kind"]
     )
-    return more
+    return open_ones.exists()
 
 
 @transaction.atomic
-def _step(op: Operation) -> bool:
+def _step(op: Operation) -> None:
     """Raises nothing for what cannot be done to some of them: a target that is gone ends the whole."""
     place = Cursor.parse(op.payload["place"])
     rows = Selection.from_json(op.payload["selection"]).messages(op.account_id)
@@ -71,7 +69,7 @@ def _step(op: Operation) -> bool:
     op.state = OperationState.DONE if last else OperationState.REPLAYING
     here = Operation.objects.filter(pk=op.pk, done=before).open()
     if not here.update(done=op.done, payload=op.payload, state=op.state):
-        return False  # somebody else went on from here, or it was taken back
+        return  # somebody else went on from here, or it was taken back
     # What the person did to one of them since they said "all" is later than this, and so outweighs it.
     but = set(Operation.objects.values_list("before", flat=True).get(pk=op.pk)["but"])
     ids = [pk for pk, _at in found if pk not in but]
@@ -83,8 +81,6 @@ def _step(op: Operation) -> bool:
         except (MailError, CannotDo) as error:
             trouble = getattr(error, "detail", "") or str(error)
             Operation.objects.filter(pk=op.pk).update(state=OperationState.FAILED, trouble=trouble, told=False)
-            return False
-    return not last
 
 
 # --- taking back ------------------------------------------------------------------------------------------------
@@ -93,7 +89,7 @@ def _step(op: Operation) -> bool:
 def undo(user: User, batch: uuid.UUID) -> bool:
     """Take back all operations of an action: canceled while they wait, by their inverse afterwards. False: too late."""
     mine = Operation.objects.for_user(user).filter(batch=batch)
-    mine.filter(kind=MANY).open().update(state=OperationState.CANCELED)
+    mine.filter(kind__in=MANY_KINDS).open().update(state=OperationState.CANCELED)
     mine.filter(kind=MANY, state=OperationState.DONE).update(state=OperationState.REVERTED)
     over = (OperationState.CANCELED, OperationState.FAILED, OperationState.REVERTED)
     parts = mine.exclude(kind__in=MANY_KINDS).exclude(state__in=over).order_by("-id")
@@ -102,11 +98,11 @@ def undo(user: User, batch: uuid.UUID) -> bool:
     undone = _undo_all(ids[:AT_ONCE], back)
     if len(ids) > AT_ONCE:
         first = parts.select_related("account")[0]
-        op = Operation.objects.create(
+        Operation.objects.create(
             account=first.account, kind=UNDO_MANY, batch=back, undoes=batch, done=AT_ONCE, total=len(ids),
             payload={"kind": first.kind, "operations": ids[AT_ONCE:], "back": str(back)},
         )  # fmt: skip
-        nudge_spread(op.pk)
+        nudge_spread(first.account_id)
         return True
     return undone
 
@@ -120,23 +116,21 @@ def _undo_all(ids: Iterable[int], back: uuid.UUID) -> bool:
 
 
 @transaction.atomic
-def _undo_step(op: Operation) -> bool:
+def _undo_step(op: Operation) -> None:
     left = op.payload["operations"]
     some, rest = left[:1], left[1:]
     before = op.done
     op.done, op.payload["operations"] = op.done + len(some), rest
     op.state = OperationState.REPLAYING if rest else OperationState.DONE
     here = Operation.objects.filter(pk=op.pk, done=before).open()
-    if not here.update(done=op.done, payload=op.payload, state=op.state):
-        return False
-    _undo_all(some, uuid.UUID(op.payload["back"]))
-    return bool(rest)
+    if here.update(done=op.done, payload=op.payload, state=op.state):
+        _undo_all(some, uuid.UUID(op.payload["back"]))
 
 
 def unspread() -> list[int]:
-    """What is not spread to its end: for the sweep."""
-    waiting = Operation.objects.filter(kind__in=MANY_KINDS, not_before__lte=timezone.now()).open()
-    return list(waiting.order_by("id").values_list("pk", flat=True)[:100])
+    """Accounts where something is not spread to its end: for the sweep."""
+    waiting = Operation.objects.filter(kind__in=MANY_KINDS).open()
+    return list(waiting.order_by().values_list("account_id", flat=True).distinct()[:100])
 
 
 def last_id() -> int:

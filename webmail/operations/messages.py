@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from secrets import token_hex
 from typing import Any
 
-from django.db.models import F
 from django.utils.translation import gettext as _
 
-from webmail.models import KEYWORD_COLUMNS, KEYWORD_FIELDS, Mailbox, Message, MessageBody, Operation, forget_file
+from webmail.models import (
+    KEYWORD_COLUMNS,
+    KEYWORD_FIELDS,
+    Mailbox,
+    Message,
+    MessageBody,
+    MessageQuerySet,
+    Operation,
+    forget_file,
+)
 from webmail.operations.kinds import (
     UNDO_WINDOW,
     Kind,
+    Shown,
     by_remote,
     chunks,
     found_in,
@@ -25,6 +34,7 @@ from webmail.operations.kinds import (
     settle,
     use,
 )
+from webmail.operations.shown import take_back
 from webmail.protocols.base import MailStore
 from webmail.protocols.errors import NotFound
 
@@ -95,9 +105,15 @@ class ChangeKeywords(Kind):
                 Message.objects.bulk_update(rows, ["synced_keywords"])
 
     @staticmethod
+    def lay_over(op: Operation, shown: Mapping[int, Shown]) -> None:
+        for change in op.payload["changes"]:
+            for pk in shown.keys() & set(change["ids"]):
+                shown[pk].keywords |= set(change["add"])
+                shown[pk].keywords -= set(change["remove"])
+
+    @staticmethod
     def revert(op: Operation) -> None:
-        forward = op.before
-        ChangeKeywords.apply(Operation(account_id=op.account_id, payload=forward))
+        take_back(op)
 
     @staticmethod
     def inverse(op: Operation) -> tuple[str, dict[str, Any]] | None:
@@ -114,44 +130,32 @@ def _write_keywords(rows: Sequence[Message], add: set[str], remove: set[str]) ->
         Message.objects.bulk_update(rows, ["labels"])
 
 
-def _show_in(ids: Sequence[int], target_id: int | None) -> dict[str, list[int]]:
-    """Put messages into another folder of the cache (None: out of sight) and keep the counts; what was where, before."""
+def _show_in(rows: MessageQuerySet, ids: Sequence[int], target_id: int | None) -> dict[str, list[int]]:
+    """Put those of ``rows`` into another folder of the cache (None: out of sight) and keep the counts; what was where,
+    before."""
     before: dict[str, list[int]] = defaultdict(list)
     total: dict[int, int] = defaultdict(int)
     unread: dict[int, int] = defaultdict(int)
     for some in chunks(ids):
-        for pk, mailbox_id, seen in Message.objects.filter(pk__in=some).values_list("pk", "mailbox_id", "seen"):
+        moved = []
+        for pk, mailbox_id, seen in rows.filter(pk__in=some).values_list("pk", "mailbox_id", "seen"):
             if mailbox_id == target_id:
                 continue
+            moved.append(pk)
             before[str(mailbox_id or "")].append(pk)
             for place, step in ((mailbox_id, -1), (target_id, 1)):
                 if place:
                     total[place] += step
                     unread[place] += 0 if seen else step
-        Message.objects.filter(pk__in=some).update(mailbox_id=target_id)
+        Message.objects.filter(pk__in=moved).update(mailbox_id=target_id)
     for mailbox_id in total:
         Mailbox(pk=mailbox_id).count(total[mailbox_id], unread[mailbox_id])
     return dict(before)
 
 
-def _visible(op: Operation, ids: Sequence[int]) -> Iterator[int]:
+def _visible(op: Operation) -> MessageQuerySet:
     """Without those that were destroyed meanwhile: an old move undone must not bring them back."""
-    for some in chunks(ids):
-        shown = Message.objects.filter(account_id=op.account_id, pk__in=some, mailbox__isnull=False)
-        yield from shown.values_list("pk", flat=True)
-
-
-def _show_again(op: Operation) -> None:
-    """Put messages back where they were shown before; if the server was at work already, but for those it has moved."""
-    there = set(Mailbox.objects.filter(account_id=op.account_id).values_list("pk", flat=True))
-    for mailbox_id, ids in op.before.items():
-        if not mailbox_id or int(mailbox_id) not in there:
-            continue
-        for some in chunks(ids):
-            rows = Message.objects.filter(pk__in=some)
-            if op.attempts:
-                rows = rows.exclude(remote_mailbox=F("mailbox"), mailbox__isnull=False)
-            _show_in(list(rows.values_list("pk", flat=True)), int(mailbox_id))
+    return Message.objects.filter(account_id=op.account_id, mailbox__isnull=False)
 
 
 @kind
@@ -181,8 +185,7 @@ class Move(Kind):
     def apply(op: Operation) -> None:
         before: dict[str, list[int]] = defaultdict(list)
         for move in op.payload["moves"]:
-            visible = list(_visible(op, move["ids"]))
-            for mailbox_id, ids in _show_in(visible, move["target"]).items():
+            for mailbox_id, ids in _show_in(_visible(op), move["ids"], move["target"]).items():
                 before[mailbox_id] += ids
         op.before = before
 
@@ -201,8 +204,15 @@ class Move(Kind):
                 settle(rows)
 
     @staticmethod
+    def lay_over(op: Operation, shown: Mapping[int, Shown]) -> None:
+        for move in op.payload["moves"]:
+            for pk in shown.keys() & set(move["ids"]):
+                if shown[pk].mailbox_id is not None:
+                    shown[pk].mailbox_id = move["target"]
+
+    @staticmethod
     def revert(op: Operation) -> None:
-        _show_again(op)
+        take_back(op)
 
     @staticmethod
     def inverse(op: Operation) -> tuple[str, dict[str, Any]] | None:
@@ -261,9 +271,14 @@ class Copy(Kind):
             settle([twin[original.pk] for original in originals])
 
     @staticmethod
+    def lay_over(op: Operation, shown: Mapping[int, Shown]) -> None:
+        for pk in shown.keys() & {int(copy) for copy in op.before["copies"]}:
+            shown[pk].mailbox_id = op.payload["target"]
+
+    @staticmethod
     def revert(op: Operation) -> None:
         ids = [int(pk) for pk in op.before["copies"]]
-        _show_in(ids, None)
+        _show_in(Message.objects.all(), ids, None)
         Message.objects.filter(account_id=op.account_id, pk__in=ids).delete()
 
     @staticmethod
@@ -289,7 +304,7 @@ class Destroy(Kind):
 
     @staticmethod
     def apply(op: Operation) -> None:
-        op.before = _show_in(op.payload["ids"], None)
+        op.before = _show_in(Message.objects.all(), op.payload["ids"], None)
 
     @staticmethod
     def replay(op: Operation, store: MailStore) -> None:
@@ -305,8 +320,13 @@ class Destroy(Kind):
         forget(rows_of(op, op.payload["ids"]))
 
     @staticmethod
+    def lay_over(op: Operation, shown: Mapping[int, Shown]) -> None:
+        for pk in shown.keys() & set(op.payload["ids"]):
+            shown[pk].mailbox_id = None
+
+    @staticmethod
     def revert(op: Operation) -> None:
-        _show_again(op)
+        take_back(op)
 
 
 def forget(rows: Iterable[Message]) -> None:

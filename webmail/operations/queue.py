@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 from accounts.models import Account
 from accounts.troubles import explain
 from webmail import events
-from webmail.models import Message, Operation, OperationState
+from webmail.models import Operation, OperationState
 from webmail.operations.kinds import COMBINED_LIMIT, KINDS, MANY, MANY_KINDS
 from webmail.protocols.base import MailStore
 from webmail.protocols.errors import MailError, ProtocolError, Refused, StateLost
@@ -38,10 +38,10 @@ def on_submit(nudge: Callable[[int], None], nudge_spread: Callable[[int], None])
     _nudge, _nudge_spread = nudge, nudge_spread
 
 
-def nudge_spread(pk: int) -> None:
-    """Once this transaction is over, have a worker go on with an operation that is spread."""
+def nudge_spread(account_id: int) -> None:
+    """Once this transaction is over, have a worker go on with what is being spread in this account."""
     if _nudge_spread:
-        transaction.on_commit(partial(_nudge_spread, pk))
+        transaction.on_commit(partial(_nudge_spread, account_id))
 
 
 @transaction.atomic
@@ -76,7 +76,8 @@ def submit(
 
 def _outweigh_many(account: Account, ids: Sequence[int]) -> None:
     """What is done to a message now comes after what is being spread over all, though that may reach it later."""
-    for many in Operation.objects.filter(account=account, kind=MANY).open().select_for_update() if ids else ():
+    spreading = Operation.objects.filter(account_id=account.pk, kind=MANY).open().only("before").select_for_update()
+    for many in spreading if ids else ():
         many.before["but"] = sorted({*many.before["but"], *ids})
         many.save(update_fields=["before"])
 
@@ -239,7 +240,8 @@ def fail(op: Operation, error: MailError) -> None:
     """The server said no for good: the cache goes back and the person is told once."""
     try:
         with transaction.atomic():
-            KINDS[op.kind].revert(op)
+            if op.kind not in MANY_KINDS:  # their parts are reverted one by one
+                KINDS[op.kind].revert(op)
     except Exception:  # what it was about may be gone altogether; the next sync shows what there is
         log.exception("operation %s (%s) could not be reverted", op.pk, op.kind)
     trouble = explain(error, op.account.label)
@@ -253,14 +255,3 @@ def forget_old() -> None:
     """What is over cannot be undone for ever."""
     over = Operation.objects.exclude(state__in=[OperationState.PENDING, OperationState.REPLAYING]).filter(told=True)
     over.filter(created_at__lt=timezone.now() - HISTORY).delete()
-
-
-def rebase(account: Account, rows: Iterable[Message]) -> None:
-    """Show on freshly synced rows (not yet saved) what the person did and the server has not heard."""
-    stored = {row.pk: row for row in rows if row.pk}
-    if not stored:
-        return
-    for op in Operation.objects.filter(account=account, kind="keywords").open().order_by("id"):
-        for change in op.payload["changes"]:
-            for pk in stored.keys() & set(change["ids"]):
-                stored[pk].show_keywords((stored[pk].keywords | set(change["add"])) - set(change["remove"]))

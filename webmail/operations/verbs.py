@@ -24,11 +24,12 @@ What = Sequence[int] | Selection
 
 def _by_account(user: User, ids: Iterable[int]) -> Iterator[tuple[Account, list[int]]]:
     """The person's own among these messages, by account."""
+    accounts = {account.pk: account for account in user.account_list}
     groups: dict[int, list[int]] = defaultdict(list)
     for some in chunks(list(dict.fromkeys(ids))):
-        for account_id, pk in Message.objects.for_user(user).filter(pk__in=some).values_list("account_id", "pk"):
+        shown = Message.objects.filter(pk__in=some, account_id__in=accounts, mailbox__hidden=False)
+        for account_id, pk in shown.values_list("account_id", "pk"):
             groups[account_id].append(pk)
-    accounts = {account.pk: account for account in user.account_list}
     for account_id, own in groups.items():
         yield accounts[account_id], own
 

@@ -52,6 +52,9 @@ def probe(server: Server, credentials: Credentials | None, local_name: str = "lo
     except MailError as error:
         yield Step(name, error=error, seconds=clock.lap())
         return
+    except OSError as error:  # it hung up before it could be asked who it is
+        yield Step(name, error=network_error(error), seconds=clock.lap())
+        return
     finally:
         abandon(sock)
     yield from _session(server, credentials, local_name, clock)

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from accounts.models import Account
 from webmail import operations
-from webmail.models import Mailbox, Operation
+from webmail.models import Mailbox, Message, Operation
 from webmail.protocols.base import Capability, MailStore, RemoteMailbox
 from webmail.protocols.errors import ProtocolError
 
@@ -34,11 +34,14 @@ def _merge_mailboxes(account: Account, listed: Mapping[str, RemoteMailbox]) -> N
     rows = {row.remote_name: row for row in Mailbox.objects.filter(account=account).exclude(remote_name=None)}
     folder_operations = Operation.objects.filter(account=account, kind__in=FOLDER_KINDS).open()
     pending = set(folder_operations.values_list("payload__mailbox", flat=True))
-    waiting = set(Mailbox.objects.filter(account=account, remote_name=None).values_list("name", flat=True))
+    waiting = {row.name: row for row in Mailbox.objects.filter(account=account, remote_name=None)}
     for name, remote in listed.items():
         row = rows.get(name)
         if row is None:
-            if name not in waiting:
+            made_here = waiting.get(name)
+            if made_here and made_here.pk not in pending:  # it could not be made there, because there was one
+                Mailbox.objects.filter(pk=made_here.pk).update(remote_name=name, complete=False)
+            elif made_here is None:
                 Mailbox.objects.create(
                     account=account, name=name, remote_name=name, delimiter=remote.delimiter or "", role=remote.role or "",
                     selectable=remote.selectable, subscribed=remote.subscribed, total=remote.total or 0, unread=remote.unread or 0,
@@ -57,11 +60,15 @@ def _merge_mailboxes(account: Account, listed: Mapping[str, RemoteMailbox]) -> N
 
 
 def _missing(row: Mailbox) -> None:
-    """A folder that the server no longer lists goes at the second look."""
-    if row.missing_since and timezone.now() - row.missing_since >= SECOND_LOOK:
-        row.delete()
-    elif row.missing_since is None:
+    """A folder that the server no longer lists goes at the second look; not before what the person moved out of it was
+    tried there, so that they hear that it came to nothing."""
+    if row.missing_since is None:
         Mailbox.objects.filter(pk=row.pk).update(missing_since=timezone.now())
+        return
+    moved_out = Message.objects.filter(remote_mailbox=row, mailbox__isnull=False).exclude(mailbox=row)
+    is_waiting = moved_out.exists() and Operation.objects.filter(account_id=row.account_id).open().exists()
+    if timezone.now() - row.missing_since >= SECOND_LOOK and not is_waiting:
+        row.delete()
 
 
 def _local_mailboxes(account: Account) -> None:
