@@ -42,13 +42,7 @@ class CreateMailbox(Kind):
             if op.attempts <= 1 and not mailbox.role:  # a repeat after a crash meets its own work
                 raise
         store.subscribe(mailbox.name, True)
-        # Sync may have listed it meanwhile: what it put there is ours to show under the row the person made.
-        listed = Mailbox.objects.filter(account=mailbox.account, remote_name=mailbox.name).first()
-        if listed:
-            Message.objects.filter(mailbox=listed).update(mailbox=mailbox)
-            Message.objects.filter(remote_mailbox=listed).update(remote_mailbox=mailbox)
-            listed.delete()
-        Mailbox.objects.filter(pk=mailbox.pk).update(remote_name=mailbox.name)
+        _merge_listed(mailbox)
 
     @staticmethod
     def revert(op: Operation) -> None:
@@ -60,6 +54,18 @@ class CreateMailbox(Kind):
     def inverse(op: Operation) -> tuple[str, dict[str, Any]] | None:
         mailbox = Mailbox.objects.filter(pk=op.payload["mailbox"]).first()
         return ("destroy_mailbox", {"mailbox": mailbox.pk}) if mailbox and not mailbox.total else None
+
+
+@transaction.atomic
+def _merge_listed(mailbox: Mailbox) -> None:
+    """Sync may have listed the new folder meanwhile: what it put there is ours to show under the row the person made."""
+    listed = Mailbox.objects.filter(account=mailbox.account, remote_name=mailbox.name).first()
+    if listed:
+        Message.objects.filter(mailbox=listed).update(mailbox=mailbox)
+        Message.objects.filter(remote_mailbox=listed).update(remote_mailbox=mailbox)
+        listed.delete()
+        mailbox.recount()
+    Mailbox.objects.filter(pk=mailbox.pk).update(remote_name=mailbox.name)
 
 
 @kind

@@ -25,6 +25,7 @@ from webmail.operations.kinds import (
     Shown,
     by_remote,
     chunks,
+    discard,
     found_in,
     join_keywords,
     kind,
@@ -311,7 +312,7 @@ class Destroy(Kind):
         for mailbox, some in by_remote(rows_of(op, op.payload["ids"])):
             rows = locate(store, mailbox, some)
             store.destroy(use(store, mailbox), [row.uid for row in rows])
-            Message.objects.filter(pk__in=[row.pk for row in some]).delete()
+            discard(Message.objects.filter(pk__in=[row.pk for row in some]))
         for ids in chunks(op.payload["ids"]):  # never on the server, or not any more
             Message.objects.filter(account_id=op.account_id, pk__in=ids, mailbox__isnull=True).delete()
 
