@@ -48,12 +48,16 @@ def eventually(look: Callable[[], Found], what: str, limit: float = 30.0) -> Fou
 
 
 class Postkasse:
-    """``domains`` is the operator's table of known mail domains (WEBMAIL_SERVERS); ``database`` is sqlite or postgres."""
+    """``domains`` is the operator's table of known mail domains (WEBMAIL_SERVERS); ``database`` is sqlite or postgres;
+    ``web`` is how many processes serve pages."""
 
-    def __init__(self, domains: Mapping[str, Mapping[str, str]], ca_file: str = "", database: str = "sqlite") -> None:
+    def __init__(
+        self, domains: Mapping[str, Mapping[str, str]], ca_file: str = "", database: str = "sqlite", web: int = 1
+    ) -> None:
         self.domains = domains
         self.ca_file = ca_file
         self.database = database
+        self.web = web
         self._programs: dict[str, subprocess.Popen[bytes]] = {}
 
     def __enter__(self) -> Self:
@@ -91,6 +95,7 @@ class Postkasse:
             "WEBMAIL_CA_FILE": self.ca_file,
             "WEBMAIL_DEMO": "0",
             "WEBMAIL_PORT": str(self.port),
+            "WEBMAIL_WEB_PROCESSES": str(self.web),
             "REDIS_URL": redis_url,
             "DATABASE_URL": self.database_url,
             "PYTHONUNBUFFERED": "1",
@@ -101,11 +106,7 @@ class Postkasse:
         self.manage("migrate", "--verbosity", "0")
         self.manage("collectstatic", "--noinput", "--verbosity", "0")
         self._stack.callback(self._end)
-        self._run(
-            "web",
-            *("-m", "uvicorn", "webmail.asgi:application", "--host", "127.0.0.1", "--port", str(self.port)),
-            *("--log-level", "warning", "--lifespan", "on", "--timeout-graceful-shutdown", "1"),
-        )
+        self._run("web", "manage.py", "web")
         self.start_worker()
         self._run("watch", "manage.py", "watch")
         self.sweep()  # so that the worker tells at once that it lives

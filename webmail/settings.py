@@ -52,6 +52,8 @@ def _key_file(path: Path, make: Any) -> list[str]:
 
 HOST = os.environ.get("WEBMAIL_HOST", "127.0.0.1")
 PORT = _number("WEBMAIL_PORT", 8000)
+# Pages are made by Python threads, of which one process runs one at a time; each takes about 100 MB.
+WEB_PROCESSES = _number("WEBMAIL_WEB_PROCESSES", 2 if (os.cpu_count() or 1) > 1 else 1)
 DATA_DIR = Path(os.environ.get("WEBMAIL_DATA", BASE_DIR / "var")).resolve()
 try:
     for folder in (DATA_DIR, DATA_DIR / "keys", DATA_DIR / "blobs"):

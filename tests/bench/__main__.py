@@ -300,7 +300,7 @@ def main() -> None:
         }
         for database in options.database.split(","):
             empty, results = unit(), {}
-            with Postkasse(table, database=database) as app:
+            with Postkasse(table, database=database, web=2) as app:  # as `make run` starts it
                 for size in map(int, options.sizes.split(",")):
                     print(f"{database}: {size:,} messages …", flush=True)
                     results[size] = measure(app, dovecot, size, options.repeat)

@@ -36,6 +36,7 @@ from webmail.html.rules import (
 )  # fmt: skip
 from webmail.html.text import tagged_to_text
 from webmail.html.tidy import Tidy, css_urls
+from webmail.html.tokens import Parser
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,7 @@ def clean(
         css_sanitizer=StyleRules(),
         filters=[images.filter],
     )
+    cleaner.parser = Parser(TAGS, strip=True, consume_entities=False, namespaceHTMLElements=False)
     cleaner.serializer = _Serializer()
     html = _gate(cleaner.clean(body), images)
     return Cleaned(html, tuple(images.listed), tagged_to_text(html))
@@ -92,7 +94,7 @@ def _inline(tidy: Tidy) -> str:
     css = css.replace("<!--", "").replace("-->", "")
     try:
         html = _INLINER.inline(f"<html><head><style>{css}</style></head><body>{tidy.html}</body></html>")
-        return html.replace("&nbsp;", "\xa0")
+        return html.removeprefix("<html><head></head><body>").removesuffix("</body></html>").replace("&nbsp;", "\xa0")
     except (css_inline.InlineError, ValueError):
         return tidy.html
 

@@ -66,6 +66,7 @@ class Tidy:
         self.out: list[str] = []
         self.open: list[str] = []
         self.loads: list[str] = []
+        self.known: dict[tuple[str, str], tuple[str, list[str]]] = {}  # attributes by tag name and text
         self.css, self.elements, self.marks = "", 0, 0
         self._read()
         self._end_to(0)
@@ -132,7 +133,19 @@ class Tidy:
         return end.end() if end else len(self.source)
 
     def _attributes(self, name: str, text: str) -> str:
-        """The allowed ones, quoted. Entities stay as they are: the parser behind reads them as it reads the rest."""
+        """The allowed ones, quoted. The cells of a newsletter are alike: each kind of tag is read once."""
+        if not text or text == "/":
+            return ""
+        found = self.known.get((name, text))
+        if found is None:
+            before = len(self.loads)
+            found = self.known[name, text] = (self._read_attributes(name, text), self.loads[before:])
+        else:
+            self.loads += found[1]
+        return found[0]
+
+    def _read_attributes(self, name: str, text: str) -> str:
+        """Entities stay as they are: the parser behind reads them as it reads the rest."""
         allowed, kept, seen = ALLOWED.get(name, frozenset()), [], set()
         for match in _ATTRIBUTE.finditer(text):
             key = match[1].lower()

@@ -149,8 +149,6 @@ def _static_fingerprint() -> str:
 def _programs(environment: dict[str, str], stack: ExitStack) -> dict[str, Program]:
     """What to run. Sets REDIS_URL in ``environment`` if the bundled Redis listens elsewhere than settings say."""
     python, manage = sys.executable, str(settings.BASE_DIR / "manage.py")
-    web = [python, "-m", "uvicorn", "webmail.asgi:application", "--host", settings.HOST, "--port", str(settings.PORT)]
-    web += ["--no-access-log", "--lifespan", "on", "--log-level", "warning", "--timeout-graceful-shutdown", "2"]
     for left in settings.DATA_DIR.glob("beat*"):  # a schedule torn by a crash; it holds nothing but last times
         left.unlink()
     celery = [python, "-m", "celery", "--quiet", "--app", "webmail", "worker", "--loglevel", settings.LOG_LEVEL]
@@ -160,7 +158,7 @@ def _programs(environment: dict[str, str], stack: ExitStack) -> dict[str, Progra
     worker += ["--beat", "--schedule", str(settings.DATA_DIR / "beat")]
     syncer = [*celery, "--queues", "sync", "--hostname", "sync@%h"]
     programs = [
-        Program("web", [*web, "--app-dir", str(settings.BASE_DIR)], vital=True),
+        Program("web", [python, manage, "web"], vital=True),
         Program("worker", worker),
         Program("sync", syncer),
         Program("watch", [python, manage, "watch"]),
