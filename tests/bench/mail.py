@@ -22,7 +22,11 @@ SUBJECTS = (
     "=?UTF-8?B?U29tbWVyZmVyaWUgb2cgdmFrdGxpc3Rl?=", "Your order {n} has been sent", "Lunch?", "Weekly report {n}",
     "=?utf-8?Q?Sp=C3=B8rsm=C3=A5l_om_faktura_=28nr=2E_{n}=29_og_en_lang_linje?=\r\n =?utf-8?Q?_som_brytes?=",
 )  # fmt: skip
-HTML = "<html><body><p>Hello, this is <b>message {n}</b>.</p>" + "<p>And some more of the same.</p>" * 12 + "</body></html>"
+HTML = (
+    "<html><body><p>Hello, this is <b>message {n}</b>.</p>"
+    + "<p>And some more of the same.</p>" * 12
+    + "</body></html>"
+)
 FILE = base64.encodebytes(bytes(range(256)) * 12).decode().replace("\n", "\r\n")
 
 
@@ -85,7 +89,9 @@ def _body(n: int, chance: random.Random) -> str:
     if n % 6 < 5:
         return f'Content-Type: multipart/alternative; boundary="{mark}"\r\n\r\n--{mark}\r\n{alternative}--{mark}--\r\n'
     outer = f"----=_Part_{n}_{chance.getrandbits(40)}"
-    kind, name = (("application/pdf", f"faktura-{n}.pdf"), ("image/png", "bilde.png"), ("text/calendar", "møte.ics"))[n % 3]
+    kind, name = (("application/pdf", f"faktura-{n}.pdf"), ("image/png", "bilde.png"), ("text/calendar", "møte.ics"))[
+        n % 3
+    ]
     name = name if name.isascii() else "=?utf-8?Q?m=C3=B8te=2Eics?="
     return (
         f'Content-Type: multipart/mixed; boundary="{outer}"\r\n\r\n--{outer}\r\n'
@@ -109,7 +115,7 @@ def fill(dovecot: Dovecot, address: str, count: int) -> None:
                 raw = letter(n, address, when)
                 flags = b"" if n % 10 == 0 else b"\\Seen \\Answered" if n % 7 == 0 else b"\\Seen"
                 command.append(
-                    b' (%s) %s {%d+}\r\n%s' % (flags, imaplib.Time2Internaldate(when).encode(), len(raw), raw)
+                    b" (%s) %s {%d+}\r\n%s" % (flags, imaplib.Time2Internaldate(when).encode(), len(raw), raw)
                 )
             sock.sendall(b"".join(command) + b"\r\n")
             _await(answers, b"A")
