@@ -9,7 +9,7 @@ import pytest
 from django.utils import timezone
 
 from accounts.models import Account
-from tests.test_folders_gone import account, folder, run, server, shown  # noqa: F401  (fixtures)
+from tests.cache.conftest import folder, run, shown
 from webmail import operations
 from webmail.models import Message, Operation
 from webmail.protocols.errors import OverQuota
@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("redis_url")]
 
 
 @pytest.fixture
-def row(account: Account) -> Message:  # noqa: F811
+def row(account: Account) -> Message:
     return Message.objects.get(account=account, subject="in Inbox")
 
 
@@ -31,7 +31,7 @@ def due() -> None:
 def test_undoing_an_older_move_does_not_show_what_waits_to_be_destroyed(
     account: Account,
     server: MemoryServer,
-    row: Message,  # noqa: F811
+    row: Message,
 ) -> None:
     batch, _n = operations.move_to(account.user, [row.pk], folder(account, "Trash"))
     operations.destroy(account.user, [row.pk])
@@ -42,7 +42,7 @@ def test_undoing_an_older_move_does_not_show_what_waits_to_be_destroyed(
     assert "in Inbox" not in shown(account)
 
 
-def test_undoing_an_older_move_leaves_the_newer(account: Account, server: MemoryServer, row: Message) -> None:  # noqa: F811
+def test_undoing_an_older_move_leaves_the_newer(account: Account, server: MemoryServer, row: Message) -> None:
     batch, _n = operations.move_to(account.user, [row.pk], folder(account, "Work"))
     operations.move_to(account.user, [row.pk], folder(account, "Archive"))
     assert operations.undo(account.user, batch)
@@ -55,7 +55,7 @@ def test_undoing_an_older_move_leaves_the_newer(account: Account, server: Memory
 def test_a_refused_move_does_not_show_what_waits_to_be_destroyed(
     account: Account,
     server: MemoryServer,
-    row: Message,  # noqa: F811
+    row: Message,
 ) -> None:
     operations.move_to(account.user, [row.pk], folder(account, "Work"))
     operations.destroy(account.user, [row.pk])
@@ -67,7 +67,7 @@ def test_a_refused_move_does_not_show_what_waits_to_be_destroyed(
     assert "in Inbox" not in shown(account)
 
 
-def test_a_copy_whose_answer_was_lost_is_not_made_twice(account: Account, server: MemoryServer, row: Message) -> None:  # noqa: F811
+def test_a_copy_whose_answer_was_lost_is_not_made_twice(account: Account, server: MemoryServer, row: Message) -> None:
     before = len(server.boxes("alice")["Work"].messages)
     operations.copy_to(account.user, [row.pk], folder(account, "Work"))
     MemoryStore(server).copy("INBOX", [row.uid], "Work")
@@ -81,7 +81,7 @@ def test_a_copy_whose_answer_was_lost_is_not_made_twice(account: Account, server
 def test_undoing_the_first_of_three_changes_leaves_the_other_two(
     account: Account,
     server: MemoryServer,
-    row: Message,  # noqa: F811
+    row: Message,
 ) -> None:
     batch, _n = operations.change_keywords(account.user, [row.pk], add=["$flagged"])
     operations.change_keywords(account.user, [row.pk], remove=["$flagged"])
@@ -94,7 +94,7 @@ def test_undoing_the_first_of_three_changes_leaves_the_other_two(
     assert "$flagged" in row.synced_keywords
 
 
-def test_of_two_actions_on_everything_the_later_has_the_last_word(account: Account, server: MemoryServer) -> None:  # noqa: F811
+def test_of_two_actions_on_everything_the_later_has_the_last_word(account: Account, server: MemoryServer) -> None:
     for n in range(1100):
         server.deliver("alice", b"Subject: s%d\r\nMessage-ID: <s%d@x>\r\n\r\nx" % (n, n))
     run(account, server)
