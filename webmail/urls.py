@@ -55,7 +55,6 @@ urlpatterns = [
     path("submissions/<int:pk>/settlement/", outbox.settle, name="submission-settlement"),
     path("submissions/<int:pk>/dismissal/", outbox.dismiss, name="submission-dismissal"),
     path("settings/accounts/<int:pk>/state/", state.show, name="account-state"),
-    path("settings/accounts/<int:pk>/state/connection/", state.connection, name="account-connection"),
     path("settings/accounts/<int:pk>/state/pause/", state.pause, name="account-pause"),
     path("settings/accounts/<int:pk>/state/sync/", state.synchronise, name="account-sync"),
     path("settings/accounts/<int:pk>/state/capabilities/", state.capabilities, name="account-capabilities"),

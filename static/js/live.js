@@ -7,9 +7,13 @@ let timer = 0;
 let refreshed = -PAUSE;
 let arrived = false; /* new mail since the last refresh began */
 
+const here = () => location.pathname + location.search;
+
 function refresh() {
   clearTimeout(timer);
   timer = setTimeout(() => {
+    if (document.getElementById("composer") && !document.getElementById("list")) return; /* a draft's page goes when it is sent */
+    if (performance.now() < actingUntil) { refresh(); return; } /* the answer to what the person just did shows more */
     refreshed = performance.now();
     const list = document.getElementById("list");
     const outbox = document.getElementById("outbox");
@@ -17,8 +21,8 @@ function refresh() {
     if (document.querySelector("#list .drop[open], #list .pick:focus") || document.querySelector(".acct:not([open])")) keepMenus();
     const tell = arrived;
     arrived = false;
-    htmx.ajax("GET", location.pathname + location.search, { target: source, select: source, swap: "outerHTML", headers: { "X-Background": "1" }, selectOOB: source === "#nav" ? undefined : "#nav" }).then(() => { if (tell) announce(); });
-  }, Math.max(GATHER, refreshed + PAUSE - performance.now()));
+    htmx.ajax("GET", here(), { target: source, select: source, swap: "outerHTML", headers: { "X-Background": "1" }, selectOOB: source === "#nav" ? undefined : "#nav" }).then(() => { if (tell) announce(); });
+  }, Math.max(performance.now() < actingUntil ? PAUSE : GATHER, refreshed + PAUSE - performance.now()));
 }
 
 /* Folders that the person folded away stay folded. */
@@ -27,12 +31,18 @@ function keepMenus() { folded = new Set([...document.querySelectorAll(".acct:not
 
 /* What the person does comes first: an answer to a question of ours that crosses it is thrown away and asked for again. */
 let actingUntil = 0; /* a time, not a count: the end of a request whose form has left the page is not announced */
-const ACTING_MS = 3000;
+const ACTING_MS = 3000, CLICK_MS = 400; /* a row that is replaced between press and release is not clicked */
 const background = (event) => event.detail.requestConfig?.headers["X-Background"];
+document.addEventListener("pointerdown", () => { actingUntil = Math.max(actingUntil, performance.now() + CLICK_MS); }, true);
+document.addEventListener("submit", () => { actingUntil = performance.now() + ACTING_MS; });
 document.addEventListener("htmx:beforeRequest", (event) => { if (!background(event)) actingUntil = performance.now() + ACTING_MS; });
 document.addEventListener("htmx:afterRequest", (event) => { if (!background(event)) actingUntil = 0; });
 document.addEventListener("htmx:beforeSwap", (event) => {
-  if (background(event) && (performance.now() < actingUntil || !event.detail.xhr.responseURL.endsWith(location.pathname + location.search))) { event.detail.shouldSwap = false; refresh(); }
+  if (!background(event)) return;
+  const crossed = performance.now() < actingUntil || event.detail.requestConfig.path !== here();
+  const elsewhere = !event.detail.xhr.responseURL.endsWith(here()); /* led away, as to the sign-in: asking again would not help */
+  if (crossed || elsewhere) event.detail.shouldSwap = false;
+  if (crossed) refresh();
 });
 
 const scrolls = ["list-scroll", "side-scroll", "read-scroll"];

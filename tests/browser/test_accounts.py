@@ -168,7 +168,7 @@ def hold_back(page: Page) -> None:
         page.wait_for_timeout(500)
         route.continue_()  # type: ignore[attr-defined]
 
-    page.route("**/state/connection/", later, times=1)
+    page.route("**/state/", later, times=1)
 
 
 def look_now(page: Page) -> None:

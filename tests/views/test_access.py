@@ -69,7 +69,7 @@ def belongings(alice: Person) -> dict[str, list[Any]]:
         ids[f"submission-{name}"] = [submission.pk]
     for name in ("account", "account-destruction", "identity-creation"):
         ids[f"accounts:{name}"] = [alice.account.pk]
-    for name in ("state", "connection", "pause", "sync", "capabilities"):
+    for name in ("state", "pause", "sync", "capabilities"):
         ids[f"account-{name}"] = [alice.account.pk]
     for name in ("identity", "identity-destruction"):
         ids[f"accounts:{name}"] = [identity.pk]

@@ -67,7 +67,7 @@ def move_to(settings: LazySettings, alice: Person) -> Callable[[str], None]:
 
 
 def checked(person: Person) -> list[check.Side]:
-    response = person.post(f"/settings/accounts/{person.account.pk}/state/connection/")
+    response = person.post(f"/settings/accounts/{person.account.pk}/state/")
     assert response.status_code == 200
     sides: list[check.Side] = response.context["sides"]
     for side in sides:

@@ -14,7 +14,7 @@ from django.utils.formats import date_format
 from django.utils.timezone import localtime
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts import check
 from accounts.models import Account, Keep
@@ -48,18 +48,12 @@ def _own(request: Request, pk: int) -> Account:
     return get_object_or_404(Account.objects.for_user(request.user).select_related("user"), pk=pk)
 
 
-@require_safe
+@require_http_methods(["GET", "HEAD", "POST"])
 @login_required
 def show(request: Request, pk: int) -> HttpResponse:
-    return _page(request, _own(request, pk))
-
-
-@require_POST
-@login_required
-def connection(request: Request, pk: int) -> HttpResponse:
-    """Try both servers now, which may take some seconds; the page that answers tells each step."""
+    """POST tries both servers, which may take some seconds; the page that answers it tells each step."""
     account = _own(request, pk)
-    return _page(request, account, check.check(account))
+    return _page(request, account, check.check(account) if request.method == "POST" else None)
 
 
 def _page(request: Request, account: Account, sides: list[check.Side] | None = None) -> HttpResponse:
