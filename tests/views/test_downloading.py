@@ -185,6 +185,23 @@ def test_a_uid_that_is_used_again_for_another_message_hides_nothing(dovecot: Dov
     assert set(Message.objects.filter(account=account).values_list("subject", flat=True)) == subjects
 
 
+def test_what_was_just_deleted_can_be_taken_back_though_the_server_has_let_go_of_it(
+    dovecot: Dovecot, new_account: NewAccount
+) -> None:
+    from webmail import operations
+
+    account = new_account(dovecot.pop3_port)
+    subjects = deliver(dovecot, account)
+    sync.sync_account(account)
+    batch, _number = operations.destroy(account.user, [Message.objects.get(account=account, subject="Letter 3").pk])
+    account.after_download = AfterDownload.DELETE
+    account.save()
+    sync.sync_account(account)
+    assert on_server(dovecot, account) == set()
+    assert operations.undo(account.user, batch)
+    assert kept(account) == Counter(subjects)
+
+
 def test_what_the_person_deleted_for_good_is_not_downloaded_again(dovecot: Dovecot, new_account: NewAccount) -> None:
     from webmail import operations
     from webmail.models import Operation

@@ -28,7 +28,7 @@ from django.utils.translation import gettext as _
 
 from accounts.models import Account, AfterDownload
 from webmail import bodies, mime
-from webmail.models import Mailbox, Message, forget_file
+from webmail.models import Mailbox, Message, MessageQuerySet, forget_file
 from webmail.operations import chunks
 from webmail.protocols.base import MailStore
 from webmail.protocols.errors import MailError
@@ -207,9 +207,15 @@ def delete_downloaded(account: Account, mailbox: Mailbox, store: MailStore) -> i
         _settle_database(mailbox)
         store.destroy(mailbox.remote_name or "", uids)
         for some in chunks(uids):
-            by_uid(mailbox, some).filter(mailbox=None).delete()
+            forget_tombstones(by_uid(mailbox, some))
             by_uid(mailbox, some).update(remote_mailbox=None, uid="")
     return len(uids)
+
+
+def forget_tombstones(rows: MessageQuerySet) -> None:
+    """Rows that only remembered the uid of what was deleted here for good. One that has its blob still can come back:
+    its Undo is not over."""
+    rows.filter(mailbox=None, blob="").delete()
 
 
 def _given_up(account: Account, mailbox: Mailbox) -> list[str]:

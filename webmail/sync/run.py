@@ -21,7 +21,7 @@ from webmail.models import KEYWORD_FIELDS, Mailbox, Message, Operation
 from webmail.protocols.base import Changes, MailStore
 from webmail.protocols.errors import MailError, NotFound, StateLost
 from webmail.sync import ahead
-from webmail.sync.download import delete_downloaded, download
+from webmail.sync.download import delete_downloaded, download, forget_tombstones
 from webmail.sync.folders import SECOND_LOOK, list_mailboxes
 from webmail.sync.rows import Stored, by_uid, store_messages
 from webmail.watching import schedule
@@ -196,7 +196,7 @@ class _Run:
         for some in operations.chunks(uids):
             rows = by_uid(mailbox, some)
             if self.account.downloads:  # gone there, but ours to keep
-                rows.filter(mailbox__isnull=True).delete()
+                forget_tombstones(rows)
                 rows.update(remote_mailbox=None)
             else:
                 operations.discard(rows)

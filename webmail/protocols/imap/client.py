@@ -384,7 +384,7 @@ class Client:
         pieces = [line]
         total = 0
         while (size := literal_size(pieces[-1])) is not None:
-            total += size
+            total += size + len(pieces[-1])
             if total > KEPT_LIMIT:
                 raise ProtocolError("more was answered than the limit")
             pieces.append(self._imap.reader.exactly(size, LITERAL_LIMIT))
