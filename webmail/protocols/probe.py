@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from webmail.protocols import open_store, open_transport
 from webmail.protocols.base import Credentials, Security, Server
-from webmail.protocols.errors import InsecureConnection, MailError, ProtocolError
+from webmail.protocols.errors import AuthenticationFailed, InsecureConnection, MailError, ProtocolError
 from webmail.protocols.network import Reader, abandon, clean_detail, connect, network_error, secure
 
 GREETING_LIMIT = 2000  # octets
@@ -75,6 +75,8 @@ def _session(server: Server, credentials: Credentials | None, local_name: str, c
             offer = " ".join(sorted(store.offered))
             store.close()
     except MailError as error:
+        if starttls and isinstance(error, AuthenticationFailed):  # nobody is asked for a password before
+            yield Step("tls", "STARTTLS")
         yield Step("tls" if isinstance(error, InsecureConnection) else "sign-in", error=error, seconds=clock.lap())
         return
     if starttls:
