@@ -11,3 +11,4 @@ from accounts.models import User
 class Request(HttpRequest):
     user: User
     htmx: HtmxDetails
+    heard: str  # id of the newest event when the page began to be made (webmail/events.py)

@@ -26,6 +26,7 @@ from weakref import WeakKeyDictionary
 import redis
 import redis.asyncio
 from django.conf import settings
+from django.db import transaction
 
 log = logging.getLogger(__name__)
 KEEP_EVENTS = 500  # per user; a page away for longer reloads
@@ -57,7 +58,15 @@ def _stream(user_id: int) -> str:
 
 
 def publish(user_id: int, kind: str, **data: Any) -> None:
-    """Kinds: ``mailbox`` (ids, arrived), ``operation``, ``outbox``, ``account``. Without Redis pages learn it later."""
+    """Kinds: ``mailbox`` (ids, arrived), ``operation``, ``outbox``, ``account``, ``progress``; said once what it is about
+    is committed. Without Redis pages learn it later."""
+    if transaction.get_connection().in_atomic_block:
+        transaction.on_commit(lambda: _publish(user_id, kind, data))
+    else:
+        _publish(user_id, kind, data)
+
+
+def _publish(user_id: int, kind: str, data: dict[str, Any]) -> None:
     try:
         with _client().pipeline(transaction=False) as pipe:
             pipe.xadd(_stream(user_id), {"kind": kind, "data": json.dumps(data)}, maxlen=KEEP_EVENTS, approximate=True)
@@ -66,6 +75,17 @@ def publish(user_id: int, kind: str, **data: Any) -> None:
             pipe.execute()
     except redis.RedisError as error:
         log.warning("event %s not published: %s", kind, error)
+
+
+def mark(user_id: int) -> None:
+    """Something of theirs may have changed that open pages need not hear about: the newest id is another one now."""
+    try:
+        with _client().pipeline(transaction=False) as pipe:
+            pipe.xadd(_stream(user_id), {"kind": "mark", "data": "{}"}, maxlen=KEEP_EVENTS, approximate=True)
+            pipe.expire(_stream(user_id), KEEP_SECONDS)
+            pipe.execute()
+    except redis.RedisError as error:
+        log.warning("mark not set: %s", error)
 
 
 def last_id(user_id: int) -> str:

@@ -58,3 +58,31 @@ def test_no_more_than_so_many_pieces_are_kept_and_the_oldest_go_first(monkeypatc
     for row in "12345":
         template.render(Context({"row": row}))
     assert [key[2] for key in postkasse._pieces] == ["3", "4", "5"]
+
+
+ROWS = """{% load postkasse %}{% for row in rows %}{% remembered row.look %}<li class="{{ row.look }}">{% slot row.who %}: \
+{% if row.look == "unread" %}<b>{% slot row.subject %}</b>{% else %}{% slot row.subject %}{% endif %} {% slot row.who %}</li>
+{% endremembered %}{% endfor %}"""
+
+
+@dataclass
+class Letter:
+    look: str
+    who: str
+    subject: str
+
+
+def test_slots_are_printed_anew_each_time_where_the_piece_has_them() -> None:
+    rows = [Letter("unread", "Ada", "One"), Letter("read", "Bob", "Two"), Letter("unread", "Eve", "Three")]
+    assert Template(ROWS).render(Context({"rows": rows})).split("\n")[:3] == [
+        '<li class="unread">Ada: <b>One</b> Ada</li>', '<li class="read">Bob: Two Bob</li>',
+        '<li class="unread">Eve: <b>Three</b> Eve</li>',
+    ]  # fmt: skip
+    assert len(postkasse._pieces) == 2
+
+
+def test_what_stands_in_a_slot_is_escaped_and_never_taken_for_a_slot() -> None:
+    hostile = "<script>\x000\x00"
+    text = Template(ROWS).render(Context({"rows": [Letter("read", hostile, hostile)] * 2}))
+    assert text.count("&lt;script&gt;\x000\x00") == 6
+    assert "<script>" not in text

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Hashable
+from html import escape
+from operator import attrgetter
+from typing import cast
 
 from django import template
 from django.template.base import TextNode
@@ -41,31 +45,61 @@ def octets(size: int) -> str:
     return f"{size} B"
 
 
-REMEMBERED = 5_000  # pieces of pages in each process, most of them rows of about 1.5 kB
+REMEMBERED = 2_000  # pieces of pages in each process
+PLACE = re.compile("\x00([0-9]+)\x00")  # of a slot in a piece
+
+
+class Slot(template.Node):
+    """``{% slot row.subject %}`` in a remembered piece: an attribute of something in the context, printed anew each time
+    as text."""
+
+    def __init__(self, name: str, attribute: str) -> None:
+        self.name, self.attribute, self.number = name, attribute, 0
+
+    def render(self, context: template.Context) -> str:
+        return f"\x00{self.number}\x00"
 
 
 class Remembered(template.Node):
-    """``{% remembered row in_trash %}…{% endremembered %}``: rendered once for each value of what it names.
+    """``{% remembered row.look in_trash %}…{% endremembered %}``: rendered once for each value of what it names.
 
-    What stands between must depend on nothing but the named values, which are hashable, and the language."""
+    What stands between must depend on nothing but the named values, which are hashable, and the language, except for its
+    slots, which are all of one thing. Conditions and loops around a slot are part of the piece."""
 
     def __init__(self, nodes: template.NodeList, values: list[template.base.FilterExpression]) -> None:
         self.nodes, self.values = nodes, values
         self.child_nodelists = ("nodes",)
+        slots = cast(list[Slot], nodes.get_nodes_by_type(Slot))
+        attributes = list(dict.fromkeys(slot.attribute for slot in slots))
+        for slot in slots:
+            slot.number = attributes.index(slot.attribute)
+        self.filler = slots[0].name if slots else ""
+        self.texts_of = attrgetter(*attributes, "__class__") if slots else None  # with two or more it gives a tuple
 
     def render(self, context: template.Context) -> str:
         key = (self, translation.get_language(), *[value.resolve(context) for value in self.values])
-        text = _pieces.get(key)
-        if text is None:
-            text = self.nodes.render(context)
+        piece = _pieces.get(key)
+        if piece is None:
+            piece = self._piece(self.nodes.render(context))
             with _forgetting:
                 while len(_pieces) >= REMEMBERED:
                     del _pieces[next(iter(_pieces))]
-                _pieces[key] = text
-        return text
+                _pieces[key] = piece
+        texts, places = piece
+        if self.texts_of is None:
+            return texts[0]
+        values = [escape(str(value)) for value in self.texts_of(context[self.filler])[:-1]]
+        filled = texts.copy()
+        filled[1::2] = [values[place] for place in places]
+        return "".join(filled)
+
+    def _piece(self, text: str) -> Piece:
+        texts = PLACE.split(text) if self.texts_of else [text]
+        return texts, [int(place) for place in texts[1::2]]
 
 
-_pieces: dict[tuple[Hashable, ...], str] = {}
+Piece = tuple[list[str], list[int]]  # texts with a gap for a slot between each two; which slot is in each gap
+_pieces: dict[tuple[Hashable, ...], Piece] = {}
 _forgetting = threading.Lock()
 
 
@@ -75,3 +109,10 @@ def remembered(parser: template.base.Parser, token: template.base.Token) -> Reme
     nodes = parser.parse(("endremembered",))
     parser.delete_first_token()
     return Remembered(nodes, [parser.compile_filter(value) for value in values])
+
+
+@register.tag
+def slot(parser: template.base.Parser, token: template.base.Token) -> Slot:
+    _tag, value = token.split_contents()
+    name, _dot, attribute = value.partition(".")
+    return Slot(name, attribute)

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
 from django.db.models import Q, QuerySet
@@ -32,7 +32,7 @@ from webmail.selection import Cursor, Selection
 
 ROW_FIELDS = (
     "id", "account_id", "mailbox_id", "thread_id", "subject", "from_name", "from_email", "received_at",
-    "preview", "has_attachment", "seen", "flagged", "answered", "forwarded", "draft",
+    "preview", "has_attachment", "seen", "flagged", "answered",
 )  # fmt: skip
 FILTERS: dict[str, dict[str, Any]] = {
     "unread": {"seen": False},
@@ -227,10 +227,22 @@ def scope_for(user: User, message: Message, key: str, query: str = "") -> Scope:
 # --- rows -------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
-    """All that a list prints of a message; equal rows look the same, so each is rendered once (``{% remembered %}``)."""
+class Look(NamedTuple):
+    """Rows of equal look differ in nothing but their texts (``{% remembered %}``)."""
 
+    colour: int
+    seen: bool
+    flagged: bool
+    answered: bool
+    clip: bool
+    preview: bool  # there is one
+    current: bool
+
+
+class Row(NamedTuple):
+    """All that a list prints of a message."""
+
+    look: Look
     pk: int
     url: str
     who: str
@@ -238,13 +250,6 @@ class Row:
     preview: str
     time: str
     stamp: str
-    colour: int
-    seen: bool
-    flagged: bool
-    answered: bool
-    forwarded: bool
-    clip: bool
-    current: bool = False
 
 
 @dataclass(slots=True)
@@ -259,8 +264,8 @@ def days(scope: Scope, messages: list[Message], current: int | None = None) -> l
     today = timezone.localdate()
     colours = {account.pk: account.colour for account in scope.user.account_list}
     mine = {account.address.lower() for account in scope.user.account_list}
-    base = reverse("message", args=[0])
-    suffix = "" if scope.mailbox else f"?{scope.source}"
+    before, _zero, after = reverse("message", args=[0]).partition("0")
+    after += "" if scope.mailbox else f"?{scope.source}"
     zone = timezone.get_current_timezone()
     found: list[Day] = []
     for message in messages:
@@ -270,10 +275,13 @@ def days(scope: Scope, messages: list[Message], current: int | None = None) -> l
             found.append(Day(title, dates, []))
         found[-1].rows.append(
             Row(
-                message.pk, base.replace("/0/", f"/{message.pk}/") + suffix, _who(message, mine, scope.outgoing),
-                message.subject.strip() or _("(no subject)"), message.preview, time_text(when, today), when.isoformat(timespec="minutes"),
-                colours[message.account_id], message.seen, message.flagged, message.answered, message.forwarded,
-                message.has_attachment, message.pk == current,
+                Look(
+                    colours[message.account_id], message.seen, message.flagged, message.answered, message.has_attachment,
+                    bool(message.preview), message.pk == current,
+                ),
+                message.pk, f"{before}{message.pk}{after}", _who(message, mine, scope.outgoing),
+                message.subject.strip() or _("(no subject)"), message.preview, time_text(when, today),
+                when.isoformat(timespec="minutes"),
             )
         )  # fmt: skip
     return found

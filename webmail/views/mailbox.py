@@ -18,36 +18,42 @@ from webmail import tasks
 from webmail.models import Draft, Message
 from webmail.views import listing, navigation
 from webmail.views.redirection import back, notice
+from webmail.views.unchanged import while_unchanged
 
 OWN_DRAFTS = 200  # shown; nobody writes more at once
 
 
 @require_safe
 @login_required
+@while_unchanged
 def inbox(request: Request) -> HttpResponse:
     return _list(request, "inbox")
 
 
 @require_safe
 @login_required
+@while_unchanged
 def unread(request: Request) -> HttpResponse:
     return _list(request, "unread")
 
 
 @require_safe
 @login_required
+@while_unchanged
 def starred(request: Request) -> HttpResponse:
     return _list(request, "starred")
 
 
 @require_safe
 @login_required
+@while_unchanged
 def sent(request: Request) -> HttpResponse:
     return _list(request, "sent")
 
 
 @require_safe
 @login_required
+@while_unchanged
 def drafts(request: Request) -> HttpResponse:
     """Those written here first, which are still being written, then those that the servers keep."""
     return _list(request, "drafts")
@@ -55,6 +61,7 @@ def drafts(request: Request) -> HttpResponse:
 
 @require_safe
 @login_required
+@while_unchanged
 def folder(request: Request, pk: int) -> HttpResponse:
     return _list(request, f"folder-{pk}")
 

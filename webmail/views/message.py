@@ -29,6 +29,7 @@ from webmail.protocols.errors import MailError, NotFound
 from webmail.views import listing, navigation
 from webmail.views.mailbox import list_context
 from webmail.views.redirection import back
+from webmail.views.unchanged import while_unchanged
 
 # The wall: no script, nothing from outside, no forms, framed by us only; a browser that opens it directly is as safe.
 BODY_POLICY = (
@@ -62,6 +63,7 @@ def own(request: Request, pk: int) -> Message:
 
 @require_safe
 @login_required
+@while_unchanged
 def show(request: Request, pk: int) -> HttpResponse:
     """The three panes. Asked for the reading pane alone, only that is made."""
     message = own(request, pk)
@@ -69,7 +71,7 @@ def show(request: Request, pk: int) -> HttpResponse:
     context = read_context(request, message, scope)
     if request.htmx and request.htmx.target == "read":
         parts = ("webmail/message.html#read", "webmail/message.html#dock")
-        return HttpResponse("".join(render_to_string(part, context, request) for part in parts))
+        return _lasting(context, HttpResponse("".join(render_to_string(part, context, request) for part in parts)))
     cursor = listing.Cursor(message.received_at, message.pk)
     size = request.user.page_size
     first = scope.page(None, size)
@@ -77,7 +79,14 @@ def show(request: Request, pk: int) -> HttpResponse:
         context |= list_context(request, scope, first, None, message)
     else:
         context |= list_context(request, scope, scope.page(cursor, size, inclusive=True), cursor, message)
-    return render(request, "webmail/message.html", context)
+    return _lasting(context, render(request, "webmail/message.html", context))
+
+
+def _lasting(context: dict[str, Any], response: HttpResponse) -> HttpResponse:
+    """What could not be fetched is tried again when the page is asked for again."""
+    if any(entry.get("trouble") for entry in context["thread"]):
+        response["Cache-Control"] = "private, no-store"
+    return response
 
 
 def read_context(request: Request, message: Message, scope: listing.Scope) -> dict[str, Any]:

@@ -42,7 +42,7 @@ class AccountEntry:
 def context(request: Request, current: str = "") -> dict[str, Any]:
     """``current`` is a scope's key or the name of a page."""
     user = request.user
-    heard = events.last_id(user.pk)  # before anything is read: what changes from here on is announced
+    heard = getattr(request, "heard", None) or events.last_id(user.pk)  # what changes from here on is announced
     accounts = user.account_list
     boxes: dict[int, list[Mailbox]] = {account.pk: [] for account in accounts}
     for mailbox in mailboxes_of(user):
