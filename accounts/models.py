@@ -27,6 +27,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts import secrets
 from accounts.discovery import ServerURL, resolve
+from webmail.prepared import Integer, Prepared
 from webmail.protocols import open_store, open_transport
 from webmail.protocols.base import Credentials, MailStore, Server, Transport
 from webmail.protocols.errors import AuthenticationFailed, MailError
@@ -84,7 +85,10 @@ class User(AbstractBaseUser, PermissionsMixin):
     @cached_property
     def account_list(self) -> list[Account]:
         """Their accounts in order, read once a request: nearly every page asks more than once."""
-        return list(self.accounts.all())
+        found = _accounts_of(self.pk)
+        for account in found:
+            account.user = self
+        return found
 
 
 class Keep(models.TextChoices):
@@ -101,6 +105,9 @@ class AfterDownload(models.TextChoices):
     LEAVE = "leave", _("Leave it on the server")
     DAYS = "days", _("Delete it after some days")
     DELETE = "delete", _("Delete it at once")
+
+
+_accounts_of = Prepared(lambda user: Account.objects.filter(user_id=user), Integer)
 
 
 class AccountQuerySet(models.QuerySet["Account"]):

@@ -17,6 +17,7 @@ from django.utils.translation import gettext as _
 
 from webmail import connections, html, mime
 from webmail.models import Message, MessageBody
+from webmail.prepared import Integer, Prepared
 from webmail.protocols.base import MailStore
 from webmail.protocols.errors import NotFound, ProtocolError
 
@@ -29,11 +30,15 @@ PROXY_SALT = "webmail.picture"
 PROXY_SECONDS = 7 * 24 * 3600
 
 
+_body_of = Prepared(lambda pk: MessageBody.objects.filter(pk=pk), Integer)
+
+
 def body_of(message: Message) -> MessageBody:
     """From the cache, else from the server now. Raises MailError."""
-    body = MessageBody.objects.filter(message=message).first()
-    if body is None:
+    kept = _body_of(message.pk)
+    if not kept:
         return fetch(message, None)
+    body = kept[0]
     if body.version != SANITISER_VERSION:
         _clean(message, body)
         body.save()

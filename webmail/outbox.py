@@ -24,6 +24,7 @@ from accounts.troubles import explain
 from webmail import compose, connections, events, operations, sync
 from webmail.leases import Lost, is_abandoned, new_claim
 from webmail.models import Draft, FilingState, Message, Submission, SubmissionQuerySet, SubmissionState, forget_file
+from webmail.prepared import Integer, Prepared
 from webmail.protocols.base import Capability, Condition, Envelope, MailStore
 from webmail.protocols.errors import DeliveryUncertain, MailError, RecipientsRefused, Refused, TooLarge, Unavailable
 
@@ -377,7 +378,13 @@ def sent_before(user: User, message_id: str) -> bool:
     )
 
 
+_in_outbox = Prepared(
+    lambda user: Submission.objects.filter(account__user_id=user).in_outbox().only("state", "refused", "dismissed"),
+    Integer,
+)
+
+
 def attention(user: User) -> tuple[int, int]:
     """How many are in the outbox, and how many of those need the person."""
-    open_ = list(Submission.objects.for_user(user).in_outbox().only("state", "refused", "dismissed"))
+    open_ = _in_outbox(user.pk)
     return len(open_), sum(submission.needs_person for submission in open_)

@@ -8,10 +8,10 @@ from __future__ import annotations
 import heapq
 import itertools
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
@@ -28,12 +28,33 @@ from accounts.models import User
 from webmail import search
 from webmail.models import Mailbox, Message
 from webmail.operations import last_id
+from webmail.prepared import Integer, Moment, Prepared
 from webmail.selection import Cursor, Selection
 
-ROW_FIELDS = (
-    "id", "account_id", "mailbox_id", "thread_id", "subject", "from_name", "from_email", "received_at",
-    "preview", "has_attachment", "seen", "flagged", "answered",
-)  # fmt: skip
+
+class Listed(NamedTuple):
+    """What a list reads of a message: models cost three times as much."""
+
+    id: int
+    account_id: int
+    mailbox_id: int
+    subject: str
+    from_name: str
+    from_email: str
+    received_at: datetime
+    preview: str
+    has_attachment: bool
+    seen: bool
+    flagged: bool
+    answered: bool
+    addresses: dict[str, list[list[str]]] = {}  # only where rows name whom a message is to
+
+    @property
+    def pk(self) -> int:
+        return self.id
+
+
+ROW_FIELDS = Listed._fields[:-1]
 FILTERS: dict[str, dict[str, Any]] = {
     "unread": {"seen": False},
     "starred": {"flagged": True},
@@ -97,45 +118,40 @@ class Scope:
             ]
         return [Message.objects.filter(mailbox_id=m.pk, **narrow) for m in self.mailboxes]
 
-    def page(self, after: Cursor | None, size: int, inclusive: bool = False) -> list[Message]:
+    def page(self, after: Cursor | None, size: int, inclusive: bool = False) -> list[Listed]:
         """Up to ``size`` + 1 messages, newest first; the one too many tells that there is more."""
-        parts = self.queries(after, size, inclusive)
-        if len(parts) == 1:
-            return list(parts[0])
+        if len(self.mailboxes) == 1:
+            return list(itertools.starmap(Listed, self._rows(self.mailboxes[0], self.fields, after, size, inclusive)))
+        if self.everywhere is not None:
+            keys = [list(query.values_list(*KEY)) for query in self.queries(after, size, inclusive)]
+        else:
+            keys = [self._rows(mailbox, KEY, after, size, inclusive) for mailbox in self.mailboxes]
         # Most rows of several lists are not shown: their keys are merged, and only the page is read.
-        keys = heapq.merge(*(part.values_list("received_at", "pk") for part in parts), reverse=True)
-        wanted = [pk for _at, pk in itertools.islice(keys, size + 1)]
-        rows = Message.objects.only(*self.fields).in_bulk(wanted)
+        wanted = [pk for _at, pk in itertools.islice(heapq.merge(*keys, reverse=True), size + 1)]
+        rows = {row[0]: Listed(*row) for row in Message.objects.filter(pk__in=wanted).values_list(*self.fields)}
         return [rows[pk] for pk in wanted if pk in rows]
 
+    def _rows(
+        self, mailbox: Mailbox, fields: tuple[str, ...], after: Cursor | None, size: int, inclusive: bool
+    ) -> list[tuple[Any, ...]]:
+        ask = _asked_each_click(self.filter, fields, size, after is not None, inclusive)
+        return ask(mailbox.pk, after.received_at, after.pk) if after else ask(mailbox.pk)
+
     def queries(self, after: Cursor | None, size: int, inclusive: bool = False) -> list[QuerySet[Message]]:
-        parts = []
-        for source in self.sources():
-            if after is not None:
-                condition = after.older() | Q(pk=after.pk) if inclusive else after.older()
-                source = source.filter(received_at__lte=after.received_at).filter(condition)
-            parts.append(source.order_by("-received_at", "-id").only(*self.fields)[: size + 1])
-        return parts
+        return [_newest(source, after, size, inclusive).only(*self.fields) for source in self.sources()]
 
     def neighbours(self, message: Message) -> tuple[int | None, int | None]:
         """The next newer and the next older message."""
         here = Cursor(message.received_at, message.pk)
-        newer: list[tuple[datetime, int]] = []
-        older: list[tuple[datetime, int]] = []
-        for source in self.sources():
-            newer += (
-                source.filter(received_at__gte=here.received_at)
-                .filter(here.newer())
-                .order_by("received_at", "id")
-                .values_list("received_at", "pk")[:1]
-            )
-            older += (
-                source.filter(received_at__lte=here.received_at)
-                .filter(here.older())
-                .order_by("-received_at", "-id")
-                .values_list("received_at", "pk")[:1]
-            )
+        newer, older = self._beside(here, newer=True), self._beside(here, newer=False)
         return (min(newer)[1] if newer else None), (max(older)[1] if older else None)
+
+    def _beside(self, here: Cursor, newer: bool) -> list[tuple[datetime, int]]:
+        if self.everywhere is not None:
+            beside = [_next(source, here, newer).values_list("received_at", "pk") for source in self.sources()]
+            return [key for query in beside for key in query]
+        ask = _asked_each_opening(self.filter, newer)
+        return [key for mailbox in self.mailboxes for key in ask(mailbox.pk, here.received_at, here.pk)]
 
     def selection(self, query: str, until: str) -> Selection:
         """Everything in it, for an action on all; ``until`` is the cursor of the newest message that was shown."""
@@ -155,16 +171,59 @@ class Scope:
         return self.url + (f"?{urlencode(query)}" if query else "")
 
 
+KEY = ("received_at", "id")
+
+
+def _newest(source: QuerySet[Message], after: Cursor | None, size: int, inclusive: bool) -> QuerySet[Message]:
+    if after is not None:
+        condition = after.older() | Q(pk=after.pk) if inclusive else after.older()
+        source = source.filter(received_at__lte=after.received_at).filter(condition)
+    return source.order_by("-received_at", "-id")[: size + 1]
+
+
+@cache
+def _asked_each_click(
+    filter: str, fields: tuple[str, ...], size: int, further: bool, inclusive: bool
+) -> Prepared[tuple[Any, ...]]:
+    """A page of one mailbox; of a cursor's mailbox, received_at and id where it is a ``further`` one."""
+
+    def build(mailbox: Any, *place: Any) -> QuerySet[Message, tuple[Any, ...]]:
+        source = Message.objects.filter(mailbox_id=mailbox, **FILTERS.get(filter, {}))
+        return _newest(source, Cursor(*place) if further else None, size, inclusive).values_list(*fields)
+
+    return Prepared(build, Integer, *((Moment, Integer) if further else ()))
+
+
+def _next(source: QuerySet[Message], here: Cursor, newer: bool) -> QuerySet[Message]:
+    if newer:
+        return source.filter(received_at__gte=here.received_at).filter(here.newer()).order_by("received_at", "id")[:1]
+    return source.filter(received_at__lte=here.received_at).filter(here.older()).order_by("-received_at", "-id")[:1]
+
+
+@cache
+def _asked_each_opening(filter: str, newer: bool) -> Prepared[tuple[datetime, int]]:
+    """What stands beside a place in one mailbox."""
+
+    def build(mailbox: Any, *place: Any) -> QuerySet[Message, tuple[datetime, int]]:
+        source = Message.objects.filter(mailbox_id=mailbox, **FILTERS.get(filter, {}))
+        return _next(source, Cursor(*place), newer).values_list("received_at", "id")
+
+    return Prepared(build, Integer, Moment, Integer)
+
+
 def number(text: str) -> int:
     """An id from a form or URL; 0, which is no row's, for anything else."""
     return int(text) if re.fullmatch(r"\d{1,18}", text, re.ASCII) else 0
+
+
+_mailboxes_of = Prepared(lambda user: Mailbox.objects.filter(account__user_id=user).defer("state"), Integer)
 
 
 def _every_mailbox(user: User) -> list[Mailbox]:
     found: list[Mailbox] | None = user.__dict__.get("_mailboxes")
     if found is None:
         accounts = {account.pk: account for account in user.account_list}
-        found = list(Mailbox.objects.filter(account__in=list(accounts)).defer("state"))
+        found = _mailboxes_of(user.pk)
         for mailbox in found:
             mailbox.account = accounts[mailbox.account_id]
         found.sort(key=lambda mailbox: mailbox.account.position)
@@ -259,7 +318,7 @@ class Day:
     rows: list[Row]
 
 
-def days(scope: Scope, messages: list[Message], current: int | None = None) -> list[Day]:
+def days(scope: Scope, messages: Sequence[Message | Listed], current: int | None = None) -> list[Day]:
     """Rows under a heading per day, then per week and month, as the eye looks for them."""
     today = timezone.localdate()
     colours = {account.pk: account.colour for account in scope.user.account_list}
@@ -287,7 +346,7 @@ def days(scope: Scope, messages: list[Message], current: int | None = None) -> l
     return found
 
 
-def _who(message: Message, mine: set[str], outgoing: bool) -> str:
+def _who(message: Message | Listed, mine: set[str], outgoing: bool) -> str:
     if outgoing:
         people = [name or email for name, email in message.addresses.get("to", [])]
         return ", ".join(people[:3]) or _("(no recipient)")

@@ -89,7 +89,7 @@ def _own_drafts(request: Request) -> list[tuple[Draft, str]]:
 def list_context(
     request: Request,
     scope: listing.Scope,
-    messages: list[Message],
+    messages: list[listing.Listed],
     after: listing.Cursor | None,
     current: Message | None = None,
 ) -> dict[str, Any]:

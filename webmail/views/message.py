@@ -11,7 +11,7 @@ from urllib.parse import quote
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils import timezone, translation
@@ -25,6 +25,7 @@ from accounts.requests import Request
 from accounts.troubles import explain
 from webmail import bodies, html, mime
 from webmail.models import Message, MessageBody, RemotePermission
+from webmail.prepared import Integer, Prepared
 from webmail.protocols.errors import MailError, NotFound
 from webmail.views import listing, navigation
 from webmail.views.mailbox import list_context
@@ -52,13 +53,26 @@ HARMLESS = {
 THREAD_SHOWN = 100
 
 
+_own = Prepared(lambda pk, user: Message.objects.filter(pk=pk, account__user_id=user), Integer, Integer)
+_conversation = Prepared(
+    lambda thread: (
+        Message.objects.filter(thread_id=thread, mailbox__hidden=False)
+        .exclude(mailbox__role__in=("trash", "junk"))
+        .order_by("-received_at", "-id")[:THREAD_SHOWN]
+    ),
+    Integer,
+)
+_addresses_of = Prepared(
+    lambda user: Identity.objects.filter(account__user_id=user).order_by().values_list("address"), Integer
+)
+
+
 def own(request: Request, pk: int) -> Message:
     """Raises Http404 for a message that is not theirs or in no folder that they see."""
-    accounts = [account.pk for account in request.user.account_list]
-    message = get_object_or_404(Message, pk=pk, account__in=accounts)
-    if not listing.place([message], request.user):
+    found = listing.place(_own(pk, request.user.pk), request.user)
+    if not found:
         raise Http404
-    return message
+    return found[0]
 
 
 @require_safe
@@ -109,21 +123,14 @@ def read_context(request: Request, message: Message, scope: listing.Scope) -> di
 
 def thread(request: Request, message: Message) -> list[dict[str, Any]]:
     """The conversation, oldest first; the opened and the unread ones unfolded. A copy in two folders shows once."""
-    rows: list[Message] = []
-    if message.thread_id:
-        folders = [m.pk for m in listing.mailboxes_of(request.user) if m.role not in ("trash", "junk")]
-        there = Message.objects.filter(thread_id=message.thread_id, mailbox__in=folders)
-        rows = listing.place(there.order_by("-received_at", "-id")[:THREAD_SHOWN], request.user)
+    rows = listing.place(_conversation(message.thread_id), request.user) if message.thread_id else []
     seen_ids, shown = set(), []
     for row in [message, *rows]:
         key = row.message_id or row.pk
         if key not in seen_ids:
             seen_ids.add(key)
             shown.append(row)
-    accounts = [account.pk for account in request.user.account_list]
-    mine = {
-        a.lower() for a in Identity.objects.filter(account__in=accounts).order_by().values_list("address", flat=True)
-    }
+    mine = {address.lower() for (address,) in _addresses_of(request.user.pk)}
     shown.sort(key=lambda row: (row.received_at, row.pk))
     unread = [row.pk for row in shown if not row.seen and row.pk != message.pk]
     ready = set(MessageBody.objects.filter(pk__in=unread).values_list("pk", flat=True)) if unread else set()

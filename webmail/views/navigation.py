@@ -13,11 +13,26 @@ from accounts.requests import Request
 from webmail import events, outbox
 from webmail.models import ROLE_ORDER, Draft, Mailbox, Operation
 from webmail.models import OperationState as State
+from webmail.prepared import Integer, Prepared
 from webmail.views import progress
 from webmail.views.listing import UNIFIED, mailboxes_of
 
 ICONS = {"inbox": "inbox", "drafts": "drafts", "sent": "sent", "archive": "archive", "junk": "junk", "trash": "trash"}
 Targets = tuple[tuple[str, tuple[tuple[int, str], ...]], ...]
+
+
+MANY = 1000  # drafts are counted no further
+_drafts_of = Prepared(
+    lambda user: Draft.objects.filter(account__user_id=user).being_written().values_list("pk")[:MANY], Integer
+)
+_untold = Prepared(
+    lambda user: (
+        Operation.objects.filter(account__user_id=user, state=State.FAILED, told=False)
+        .order_by("id")
+        .only("trouble", "detail")[:5]
+    ),
+    Integer,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +63,6 @@ def context(request: Request, current: str = "") -> dict[str, Any]:
     for mailbox in mailboxes_of(user):
         boxes[mailbox.account_id].append(mailbox)
     every = [mailbox for some in boxes.values() for mailbox in some]
-    ids = list(boxes)
-    failed = Operation.objects.filter(account__in=ids, state=State.FAILED, told=False)
     waiting, needy = outbox.attention(user)
     single = len(accounts) == 1
     here = _place(every, current)
@@ -60,7 +73,7 @@ def context(request: Request, current: str = "") -> dict[str, Any]:
             "current": here.role if single and here and here.role in UNIFIED else current,
             "heard": heard,
             "inbox_unread": sum(m.unread for m in every if m.role == "inbox"),
-            "drafts": Draft.objects.filter(account__in=ids).being_written().count(),
+            "drafts": len(_drafts_of(user.pk)),
             "compose": _compose_url(accounts, here, current),
             "outbox": waiting,
             "needy": needy,
@@ -72,7 +85,7 @@ def context(request: Request, current: str = "") -> dict[str, Any]:
             "synced_at": min((a.synced_at for a in accounts if a.synced_at), default=None),
             "progress": fetching,
             "together": progress.together(fetching),
-            "failed": list(failed.only("trouble", "detail")[:5]),
+            "failed": _untold(user.pk),
             "today": timezone.localdate(),
         }
     }
