@@ -15,7 +15,12 @@ from tests.second_client import second_client
 from tests.servers import Dovecot, SMTPServer
 from tests.visitor import Visitor
 
-PART = ("tests/views/test_plans.py", "tests/views/test_undo.py")
+PART = (
+    "tests/views/test_plans.py",
+    "tests/views/test_prepared.py",
+    "tests/views/test_undo.py",
+    "tests/cache/test_plans.py",
+)
 
 
 def test_pages_work_on_postgresql_too() -> None:

@@ -72,6 +72,14 @@ def _store(account: Account, mailbox: Mailbox, fresh: Sequence[Row]) -> Stored:
     return Stored(len(new), unread)
 
 
+def count_anew() -> None:
+    """PostgreSQL plans by numbers that it takes once a minute by itself. Until then it holds the tables of somebody's first
+    mailbox for empty, and sorts all of it for each page of a list. SQLite plans without numbers."""
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("ANALYZE webmail_message, webmail_thread")
+
+
 def by_uid(mailbox: Mailbox, uids: Sequence[str]) -> MessageQuerySet:
     """The rows with these uids, at most some hundred. The second condition is implied by the first, but only with it
     is the index used that holds them."""

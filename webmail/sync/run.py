@@ -23,7 +23,7 @@ from webmail.protocols.errors import MailError, NotFound, StateLost
 from webmail.sync import ahead
 from webmail.sync.download import delete_downloaded, download, forget_tombstones
 from webmail.sync.folders import SECOND_LOOK, list_mailboxes
-from webmail.sync.rows import Stored, by_uid, store_messages
+from webmail.sync.rows import Stored, by_uid, count_anew, store_messages
 from webmail.watching import schedule
 
 log = logging.getLogger(__name__)
@@ -123,6 +123,7 @@ class _Run:
         self.done = self.total = 0  # messages of folders that are not complete: there already, and in all
         self.began, self.told = time.monotonic(), 0.0
         self.done_before = 0
+        self.counted = BATCH  # messages created after which the database counts anew what there is
 
     def for_a_while(self, store: MailStore, only: str | None) -> tuple[Report, bool]:
         """What was done, and whether that was all."""
@@ -221,6 +222,9 @@ class _Run:
             arrived += stored.unread
             self.report.created += stored.created
             self.done += stored.created
+            if self.report.created >= self.counted:
+                self.counted = 4 * max(self.report.created, BATCH)
+                count_anew()
             self._tell(mailbox)
             self._between(store)
             if self._is_enough():
