@@ -114,7 +114,7 @@ def sign_in(request: HttpRequest) -> HttpResponse:
     language = get_language() or ""
     if user.browser_language != language:
         User.objects.filter(pk=user.pk).update(browser_language=language)
-    login(request, user, backend="django.contrib.auth.backends.ModelBackend")
+    login(request, user, backend="accounts.sessions.Backend")
     if not request.POST.get("keep"):
         request.session.set_expiry(0)
     return HttpResponseRedirect(after)

@@ -162,6 +162,8 @@ TEMPLATES = [
 ]  # fmt: skip
 
 AUTH_USER_MODEL = "accounts.User"
+AUTHENTICATION_BACKENDS = ["accounts.sessions.Backend", "django.contrib.auth.backends.ModelBackend"]  # older sessions
+SESSION_ENGINE = "accounts.sessions"
 LOGIN_URL = "accounts:sign-in"
 LOGIN_REDIRECT_URL = "/"
 

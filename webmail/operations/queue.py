@@ -19,6 +19,7 @@ from accounts.troubles import explain
 from webmail import events
 from webmail.models import Operation, OperationState
 from webmail.operations.kinds import COMBINED_LIMIT, KINDS, MANY, MANY_KINDS
+from webmail.prepared import Integer, Prepared
 from webmail.protocols.base import MailStore
 from webmail.protocols.errors import MailError, ProtocolError, Refused, StateLost
 
@@ -74,10 +75,15 @@ def submit(
     return op
 
 
+_spreading = Prepared(
+    lambda account: Operation.objects.filter(account_id=account, kind=MANY).open().only("before").select_for_update(),
+    Integer,
+)
+
+
 def _outweigh_many(account: Account, ids: Sequence[int]) -> None:
     """What is done to a message now comes after what is being spread over all, though that may reach it later."""
-    spreading = Operation.objects.filter(account_id=account.pk, kind=MANY).open().only("before").select_for_update()
-    for many in spreading if ids else ():
+    for many in _spreading(account.pk) if ids else ():
         many.before["but"] = sorted({*many.before["but"], *ids})
         many.save(update_fields=["before"])
 
