@@ -267,6 +267,7 @@ class MessageBody(models.Model):
     source = models.TextField(blank=True)  # the HTML as sent; empty for plain text
     html = models.TextField(blank=True)  # cleaned, remote content blocked
     remote = models.JSONField(default=list)  # URLs that were blocked
+    facts = models.JSONField(default=dict)  # what else was found out when it was read (bodies.Facts)
     version = models.PositiveSmallIntegerField(default=0)
     kept_at = models.DateTimeField(default=timezone.now, db_index=True)
 
@@ -472,6 +473,23 @@ def forget_file(name: str | None) -> None:
     """Remove a blob that nothing refers to any more."""
     if name:
         default_storage.delete(name)
+
+
+class Correspondent(models.Model):
+    """Somebody an account has mail from, since ``first_at``, or has written to, last at ``written_at``. ``email`` is in
+    lower case."""
+
+    account = models.ForeignKey(Account, models.CASCADE, db_index=False, related_name="correspondents")
+    email = models.CharField(max_length=320)
+    name = models.CharField(max_length=255, blank=True)
+    first_at = models.DateTimeField(null=True)
+    written_at = models.DateTimeField(null=True)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["account", "email"], name="one_correspondent_per_address")]
+
+    def __str__(self) -> str:
+        return self.email
 
 
 class RemotePermission(models.Model):

@@ -21,7 +21,7 @@ from django.utils.translation import gettext as _
 
 from accounts.models import Account, User
 from accounts.troubles import explain
-from webmail import compose, connections, events, operations, sync
+from webmail import compose, connections, correspondents, events, operations, sync
 from webmail.leases import Lost, is_abandoned, new_claim
 from webmail.models import Draft, FilingState, Message, Submission, SubmissionQuerySet, SubmissionState, forget_file
 from webmail.prepared import Integer, Prepared
@@ -227,6 +227,8 @@ def _send(submission: Submission, mine: SubmissionQuerySet) -> None:
         state=SubmissionState.SENT, sent_at=timezone.now(), refused=dict(submitted.refused), trouble="",
         detail=submitted.reply[:500], claimed_by="", claimed_until=None,
     )  # fmt: skip
+    to = submission.recipients[: correspondents.MAX_RECIPIENTS]
+    correspondents.wrote_to(submission.account, ((email, "", timezone.now()) for email in to))
     _mark_source(submission)
 
 

@@ -27,7 +27,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from accounts.models import Account, AfterDownload
-from webmail import bodies, mime
+from webmail import bodies, correspondents, mime
 from webmail.models import Mailbox, Message, MessageQuerySet, forget_file
 from webmail.operations import chunks
 from webmail.protocols.base import MailStore
@@ -137,6 +137,7 @@ def _keep_all(account: Account, mailbox: Mailbox, rows: Sequence[Message]) -> li
             new.sort(key=lambda row: row.received_at)
             assign_threads(account, new)
             Message.objects.bulk_create(new, batch_size=100)
+            correspondents.heard_from(account, ((row.from_email, row.from_name, row.received_at) for row in new))
             mailbox.count(len(new), sum(1 for row in new if not row.seen))
     except BaseException:
         for row in rows:

@@ -17,7 +17,7 @@ from django.db.models.constants import OnConflict
 from django.utils import timezone
 
 from accounts.models import Account
-from webmail import mime, operations, threads
+from webmail import correspondents, mime, operations, threads
 from webmail.models import KEYWORD_FIELDS, Mailbox, Message, MessageQuerySet, PlainEncoder, Thread, ThreadId
 from webmail.protocols.base import Outline, RemoteMessage
 
@@ -66,10 +66,24 @@ def _store(account: Account, mailbox: Mailbox, fresh: Sequence[Row]) -> Stored:
     # Of messages that arrived in one second the later gets the higher id, and so stands on top.
     new.sort(key=lambda row: (row["received_at"], len(row["uid"]), row["uid"]))
     insert(Message, new)
+    _introduce(account, mailbox, new)
     unread = sum(not row["seen"] for row in new)
     if mailbox.complete:  # before that the counts are the server's own, which know of mail not fetched yet
         mailbox.count(len(new), unread)
     return Stored(len(new), unread)
+
+
+def _introduce(account: Account, mailbox: Mailbox, new: Sequence[Row]) -> None:
+    if mailbox.role == "sent":
+        correspondents.wrote_to(account, (one for row in new for one in _recipients(row)))
+    elif mailbox.role not in ("drafts", "junk", "trash"):
+        correspondents.heard_from(account, ((row["from_email"], row["from_name"], row["received_at"]) for row in new))
+
+
+def _recipients(row: Row) -> list[tuple[str, str, datetime]]:
+    people = json.loads(row["addresses"])
+    found = [*people.get("to", ()), *people.get("cc", ()), *people.get("bcc", ())]
+    return [(email, name, row["received_at"]) for name, email in found[: correspondents.MAX_RECIPIENTS]]
 
 
 def count_anew() -> None:

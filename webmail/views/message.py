@@ -75,6 +75,19 @@ def own(request: Request, pk: int) -> Message:
     return found[0]
 
 
+_shown = Prepared(
+    lambda pk, user: Message.objects.filter(pk=pk, account__user_id=user, mailbox__hidden=False), Integer, Integer
+)
+
+
+def own_alone(request: Request, pk: int) -> Message:
+    """The same for what needs no folders beside it."""
+    found = _shown(pk, request.user.pk)
+    if not found:
+        raise Http404
+    return found[0]
+
+
 @require_safe
 @login_required
 @while_unchanged
@@ -255,7 +268,7 @@ def pictures(request: Request, pk: int) -> HttpResponse:
 @login_required
 def body(request: Request, pk: int) -> HttpResponse:
     """The body as a document of its own: sandboxed, script-less, with its own policy."""
-    message = own(request, pk)
+    message = own_alone(request, pk)
     try:
         kept = bodies.body_of(message)
     except MailError as error:
@@ -292,7 +305,7 @@ def _trouble(request: Request, message: Message, error: MailError) -> HttpRespon
 @login_required
 def part(request: Request, pk: int, part_id: str) -> HttpResponseBase:
     """A part as a download; a picture of a kind that browsers decode safely may show in the page."""
-    message = own(request, pk)
+    message = own_alone(request, pk)
     try:
         opened = bodies.open_part(message, part_id)
         chunks = iter(opened.chunks)
@@ -339,7 +352,7 @@ def _hardened(response: StreamingHttpResponse) -> HttpResponseBase:
 @require_safe
 @login_required
 def download(request: Request, pk: int) -> HttpResponseBase:
-    message = own(request, pk)
+    message = own_alone(request, pk)
     try:
         chunks = bodies.open_whole(message)
     except MailError as error:
@@ -353,7 +366,7 @@ def download(request: Request, pk: int) -> HttpResponseBase:
 @login_required
 def source(request: Request, pk: int) -> HttpResponse:
     """The message as it came over the wire, as text."""
-    message = own(request, pk)
+    message = own_alone(request, pk)
     try:
         text = bodies.header_of(message)
     except MailError as error:
