@@ -16,8 +16,8 @@ from tests.protocols.test_odd_servers import greeting, selected
 from tests.servers import PASSWORD, Dovecot
 from webmail.protocols.base import Credentials, RemoteMessage, Structure
 from webmail.protocols.errors import ProtocolError
-from webmail.protocols.imap import IMAPStore, client, fetch
-from webmail.protocols.imap.client import Response
+from webmail.protocols.imap import IMAPStore, client, connection, fetch
+from webmail.protocols.imap.responses import Response
 from webmail.protocols.imap.structure import structure_of
 from webmail.protocols.imap.syntax import parse
 
@@ -251,7 +251,7 @@ COMPRESSING = [*greeting(b"COMPRESS=DEFLATE"), "COMPRESS DEFLATE"]
 @pytest.mark.parametrize(
     "answer",
     [
-        deflated(b"* LIST " + b"x" * (client.LINE_LIMIT + 10)),  # 16 MB out of 16 kB
+        deflated(b"* LIST " + b"x" * (connection.LINE_LIMIT + 10)),  # 16 MB out of 16 kB
         deflated(*([b"* OK " + b"y" * 1_000_000 + b"\r\n"] * 80)),  # more than is kept
         deflated(b'* LIST () "/" {9999999999}\r\n'),
         b"this is not compressed\r\n" * 100,

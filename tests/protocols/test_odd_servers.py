@@ -27,7 +27,7 @@ from webmail.protocols.errors import (
     Unreachable,
 )
 from webmail.protocols.imap import IMAPStore
-from webmail.protocols.imap.client import LITERAL_LIMIT
+from webmail.protocols.imap.connection import LITERAL_LIMIT
 from webmail.protocols.pop3 import POP3Store
 from webmail.protocols.smtp import SMTPTransport
 

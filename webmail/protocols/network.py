@@ -7,6 +7,7 @@ was checked is what is spoken to.
 from __future__ import annotations
 
 import base64
+import binascii
 import contextlib
 import functools
 import ipaddress
@@ -16,11 +17,15 @@ import socket
 import ssl
 import struct
 import time
+from collections.abc import Iterator
 
 from webmail.protocols.base import Credentials, Security, Server
 from webmail.protocols.errors import InsecureConnection, MailError, ProtocolError, Refused, Unreachable
 
 BLOCK = 64 * 1024  # octets read or sent at once
+MESSAGE_LIMIT = (
+    1024 * 1024 * 1024
+)  # octets of one message: no server takes one as large, so only one without end has more
 WAIT_LIMIT = 15 * 60.0  # seconds spent waiting for one answer, though every single read came in time
 DETAIL_LIMIT = 500  # characters of the server's own words that are kept
 
@@ -101,7 +106,7 @@ class Reader:
         self._sock = sock
         self._line_limit = line_limit
         self._lines_limit = lines_limit
-        self._buffer = b""
+        self._buffer = bytearray()  # grows in place: a line that comes octet by octet is not copied with each of them
         self._at = 0  # where the unread part of the buffer begins
         self._searched = 0  # how far there is no end of line
         self._waited = 0.0
@@ -115,7 +120,7 @@ class Reader:
     def line(self) -> bytes:
         """The next line with its end. Raises EOFError."""
         while (line := self.buffered_line()) is None:
-            self._fill()
+            self.fill()
         return line
 
     def readline(self, limit: int = -1) -> bytes:
@@ -133,64 +138,78 @@ class Reader:
         if end < 0:
             self._searched = len(self._buffer)
             return None
-        line = self._buffer[self._at : end + 1]
-        self._at = self._searched = end + 1
         self._lines += 1
         if self._lines > self._lines_limit:
             raise ProtocolError("more lines than the limit")
-        return line
+        return self._taken(end + 1)
 
     def exactly(self, size: int, limit: int) -> bytes:
+        while (data := self.buffered_exactly(size, limit)) is None:
+            self.fill()
+        return data
+
+    def buffered_exactly(self, size: int, limit: int) -> bytes | None:
+        """So many octets if all of them are here already."""
         if size > limit:
             raise ProtocolError(f"a literal of {size} octets is over the limit")
-        while len(self._buffer) - self._at < size:
-            self._fill()
-        data = self._buffer[self._at : self._at + size]
-        self._at += size
-        self._searched = self._at
-        return data
+        return self._taken(self._at + size) if self.waiting() >= size else None
 
     def some(self) -> bytes:
         """Whatever is here, or else whatever comes next. Raises EOFError."""
-        if self._at == len(self._buffer):
-            self._fill()
-        data = self._buffer[self._at :]
-        self._buffer, self._at, self._searched = b"", 0, 0
-        return data
+        return self._taken(len(self._buffer)) if self.waiting() else self._received()
 
     def unread(self, data: bytes) -> None:
         """Put back what some() gave too much."""
-        self._buffer, self._at, self._searched = data + self.buffered(), 0, 0
+        self._buffer, self._at, self._searched = bytearray(data + self.buffered()), 0, 0
 
     def buffered(self) -> bytes:
-        return self._buffer[self._at :]
+        return bytes(self._buffer[self._at :])
 
-    def _fill(self) -> None:
+    def waiting(self) -> int:
+        """How many octets are here and not read yet."""
+        return len(self._buffer) - self._at
+
+    def _taken(self, end: int) -> bytes:
+        data = bytes(self._buffer[self._at : end])
+        self._at = self._searched = end
+        return data
+
+    def fill(self) -> None:
+        """Wait for more. Raises EOFError."""
+        self._keep(self._received())
+
+    def _received(self) -> bytes:
         started = time.monotonic()
         data = self._sock.recv(BLOCK)
         self._waited += time.monotonic() - started
         if self._waited > WAIT_LIMIT:
             raise ProtocolError("the server took longer than the limit")
-        self._keep(data)
-
-    def _keep(self, data: bytes) -> None:
         if not data:
             raise EOFError
-        self._buffer = self._buffer[self._at :] + data
+        return data
+
+    def _keep(self, data: bytes) -> None:
+        del self._buffer[: self._at]
         self._searched = max(0, self._searched - self._at)
         self._at = 0
+        self._buffer += data
 
     def fill_without_waiting(self) -> bool:
-        """Take what has come, TLS's own buffer included; False if nothing more is there now. Raises EOFError."""
+        """Take some of what has come; False if nothing is there now. Raises EOFError."""
         timeout = self._sock.gettimeout()
         self._sock.setblocking(False)
         try:
-            self._keep(self._sock.recv(BLOCK))
+            self._keep(self._received())
             return True
         except (BlockingIOError, ssl.SSLWantReadError):
             return False
         finally:
             self._sock.settimeout(timeout)
+
+    def more_hidden(self) -> bool:
+        """Whether something has come that a selector does not tell of, since TLS or the inflater holds it already."""
+        pending = getattr(self._sock, "pending", None)
+        return pending is not None and pending() > 0
 
     def close(self) -> None:
         """The socket is closed by whom it belongs to."""
@@ -254,6 +273,47 @@ def sasl_choice(offered: frozenset[str], credentials: Credentials) -> str | None
     """The best mechanism of those offered (upper case), or None."""
     wanted = ("OAUTHBEARER", "XOAUTH2") if credentials.oauth else ("PLAIN", "LOGIN")
     return next((mechanism for mechanism in wanted if mechanism in offered), None)
+
+
+_BASE64 = re.compile(r"[A-Za-z0-9+/]{4,}={0,2}")
+
+
+@contextlib.contextmanager
+def unrepeated(credentials: Credentials) -> Iterator[None]:
+    """Around a sign-in. What a server says is shown, stored and logged; a secret that it repeats must not be."""
+    try:
+        yield
+    except MailError as error:
+        error.detail = _without(credentials.secret, error.detail)
+        error.code = _without(credentials.secret, error.code)
+        error.args = (error.detail or type(error).__name__,)
+        error.__cause__, error.__suppress_context__ = None, True  # which has the words too
+        raise
+
+
+def _without(secret: str, words: str) -> str:
+    """The words without the secret, also where it is in something encoded, as SASL has it, or was cut off."""
+    if not secret:
+        return words
+    words = words.replace(secret, "…")
+    words = _BASE64.sub(lambda match: "…" if _told(secret, _decoded(match[0])) else match[0], words)
+    begun = _told(secret, words.encode())
+    return words.encode()[:-begun].decode("utf-8", "ignore") + "…" if begun else words
+
+
+def _told(secret: str, octets: bytes) -> int:
+    """How many octets of the secret are there; of its beginning, if they are the last ones and enough to matter."""
+    whole = secret.encode()
+    if whole in octets:
+        return len(whole)
+    return next((n for n in range(len(whole) - 1, 7, -1) if octets.endswith(whole[:n])), 0)
+
+
+def _decoded(encoded: str) -> bytes:
+    try:
+        return base64.b64decode(encoded[: len(encoded) // 4 * 4])
+    except binascii.Error:
+        return b""
 
 
 def b64(data: bytes) -> bytes:

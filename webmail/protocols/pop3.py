@@ -19,6 +19,7 @@ from datetime import datetime
 from types import TracebackType
 from typing import Any, BinaryIO, NoReturn, Self
 
+from webmail.protocols import network
 from webmail.protocols.base import (
     CHUNK,
     Capability,
@@ -56,12 +57,14 @@ from webmail.protocols.network import (
     sasl_choice,
     sasl_initial,
     secure,
+    unrepeated,
 )
 
 MAILBOX = "INBOX"
 LINE_LIMIT = 64 * 1024  # octets of a status or listing line; messages are not read by lines
 LINES_LIMIT = 2_000_000  # lines of a listing
-MESSAGE_LIMIT = 1024 * 1024 * 1024  # octets of one message
+LISTING_LIMIT = 100_000_000  # octets of it
+WELCOME_LIMIT = 256 * 1024  # octets of one answer before the sign-in
 HEADER_LIMIT = 256 * 1024  # octets of a header that are kept
 INITIAL_LIMIT = 200  # octets of an initial response in the AUTH command: a line has 255, RFC 2449 §4
 PROGRESS = 1024 * 1024  # octets that have to come within network.WAIT_LIMIT
@@ -78,6 +81,8 @@ class _POP3(poplib.POP3):
     def __init__(self, server: Server) -> None:
         self._server = server
         self.sock: Any = None
+        self.most = WELCOME_LIMIT  # octets of one answer to be read by lines
+        self._heard = 0  # of it
         try:
             super().__init__(server.host, server.port, server.timeout)
         except BaseException:
@@ -91,10 +96,14 @@ class _POP3(poplib.POP3):
 
     def _putline(self, line: bytes) -> None:
         self.reader.restart()
+        self._heard = 0
         self.sock.sendall(line + b"\r\n")
 
     def _getline(self) -> tuple[bytes, int]:
         line = self.reader.line()
+        self._heard += len(line)
+        if self._heard > self.most:
+            raise ProtocolError("more was answered than the limit")
         return line.rstrip(b"\r\n"), len(line)
 
     def encrypt(self) -> None:
@@ -123,6 +132,17 @@ class _POP3(poplib.POP3):
     def answer(self) -> bytes:
         return self._getresp()  # type: ignore[attr-defined]
 
+    def accepted(self) -> bool:
+        """Whether the answer is yes. Raises error_proto for what is no answer: it would be the text of a letter, taken
+        for one out of step."""
+        try:
+            self.answer()
+        except poplib.error_proto as error:
+            if _words(error).startswith("-ERR"):
+                return False
+            raise
+        return True
+
     def text(self) -> Iterator[bytes]:
         """The octets after a positive answer, dots unstuffed, in blocks (RFC 1939 §3). To be read to the end.
 
@@ -145,7 +165,7 @@ class _POP3(poplib.POP3):
                 yield plain
             if end >= 0:
                 return
-            if total > MESSAGE_LIMIT:
+            if total > network.MESSAGE_LIMIT:
                 raise ProtocolError("the message is over the limit")
             if total - checked > PROGRESS:
                 self.reader.restart()
@@ -185,8 +205,9 @@ class POP3Store:
                 if self._server.security is Security.STARTTLS:
                     self._pop3.encrypt()
                 self._learn(self._pop3.capabilities())
-            with pop3_errors(signing_in=True):
+            with unrepeated(self._credentials), pop3_errors(signing_in=True):
                 self._authenticate(self._pop3)
+            self._pop3.most = LISTING_LIMIT
             with pop3_errors():
                 # RFC 2449 §5: what is offered may be more after signing in.
                 self._learn(self._pop3.capabilities())
@@ -267,7 +288,11 @@ class POP3Store:
                 self._sizes = _listed_sizes(pop3)
                 try:
                     uids = _listed_uids(pop3)  # RFC 1939 §7
-                except poplib.error_proto:
+                except poplib.error_proto as error:
+                    # Only where there is no UIDL are messages told by their content: a server that has it and fails for
+                    # once would have every message downloaded again.
+                    if self._sizes and ("UIDL" in self._offered or not _words(error).startswith("-ERR")):
+                        raise Unavailable(_words(error)) from error
                     uids = {}
             self._numbers = self._unique(uids, sorted(self._sizes))
         return self._numbers
@@ -281,6 +306,8 @@ class POP3Store:
         headers = dict(self._headers([n for n in numbers if n not in good]))
         for n in numbers:
             uid = good.get(n)
+            if uid is None and n not in headers:
+                continue  # cannot be read, and so not be told from others
             if uid is None:
                 digest = hashlib.sha256(b"%d\r\n" % self._size(n) + headers[n]).hexdigest()
                 repeated[digest] += 1  # identical copies are told apart by their order alone
@@ -295,8 +322,11 @@ class POP3Store:
         """Headers with their blank line, WINDOW at a time, so that no answer is half read when one is given out."""
         command = "TOP {} 0" if "TOP" in self._offered else "RETR {}"  # TOP is optional, RFC 1939 §7
         window = WINDOW if "PIPELINING" in self._offered else 1
+        session = self._session()
         for start in range(0, len(numbers), window):
             batch = numbers[start : start + window]
+            if self._pop3 is not session or self._reading:
+                raise Unreachable("the session that these numbers are of was given up")
             with self._asking() as pop3:
                 pop3.put(*map(command.format, batch))
                 found = []
@@ -375,10 +405,9 @@ class POP3Store:
                     pop3.put(*(f"RETR {number}" for _, number in ahead))
                 asked += len(ahead)
             with pop3_errors():
-                try:
-                    pop3.answer()
-                except poplib.error_proto:
-                    continue  # gone, or refused: left out
+                there_is = pop3.accepted()
+            if not there_is:
+                continue
             stream = self._stream(pop3, last=position + 1 == len(wanted))
             yield uid, _chunks(stream, 0, None)
             if self._pop3 is not pop3:
@@ -414,8 +443,7 @@ class POP3Store:
                 batch = numbers[start : start + window]
                 pop3.put(*(f"DELE {number}" for number in batch))
                 for _ in batch:
-                    with contextlib.suppress(poplib.error_proto):  # gone already
-                        pop3.answer()
+                    pop3.accepted()  # or gone already
         self._quit()
 
     # --- what POP3 has not ---
@@ -513,9 +541,7 @@ def _scan(line: bytes) -> tuple[int, list[bytes]]:
 
 def _header_answer(pop3: _POP3) -> bytes | None:
     """The header out of an answer to TOP or RETR, the rest read and let go; None if the message is gone."""
-    try:
-        pop3.answer()
-    except poplib.error_proto:
+    if not pop3.accepted():
         return None
     header = b""
     ended = False

@@ -42,6 +42,7 @@ from webmail.protocols.network import (
     sasl_choice,
     sasl_initial,
     secure,
+    unrepeated,
 )
 
 LINE_LIMIT = 8 * 1024  # octets of one reply line; RFC 5321 §4.5.3.1.5 says 512, servers do not all listen
@@ -103,12 +104,13 @@ class SMTPTransport:
                     self._smtp.encrypt()
                     self._greet()
                 if credentials:
-                    self._authenticate(credentials)
+                    with unrepeated(credentials):
+                        self._authenticate(credentials)
         except BaseException:
             self._abandon()
             raise
         size = self._smtp.esmtp_features.get("size", "").strip()
-        self.max_size = int(size) if size.isascii() and size.isdigit() and int(size[:18]) else None  # RFC 1870 §4
+        self.max_size = int(size) or None if re.fullmatch("[0-9]{1,20}", size) else None  # RFC 1870 §4
 
     def _greet(self) -> None:  # RFC 5321 §4.1.1.1
         code, reply = self._smtp.ehlo()

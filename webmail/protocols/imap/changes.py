@@ -17,12 +17,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from webmail.protocols.base import Changes
-from webmail.protocols.errors import StateLost
-from webmail.protocols.imap.client import Client, Response
-from webmail.protocols.imap.syntax import UidSet, keywords_of, number, uid_sets
+from webmail.protocols.errors import ProtocolError, StateLost
+from webmail.protocols.imap.client import Client
+from webmail.protocols.imap.responses import Response
+from webmail.protocols.imap.syntax import UID_LIMIT, UidSet, keywords_of, number, uid_sets
 
 if TYPE_CHECKING:
     from webmail.protocols.imap.store import IMAPStore, Selected
+
+FLAGS_LIMIT = 16 * 1024 * 1024  # octets of different sets of flags in one mailbox
 
 Known = Mapping[str, frozenset[str]]
 Flags = dict[str, frozenset[str]]
@@ -103,6 +106,7 @@ class _Collector:
         self.flags: Flags = {}
         self.vanished = UidSet()
         self._sets: dict[bytes, frozenset[str]] = {}
+        self._octets = 0  # of its keys
 
     def take(self, response: Response) -> bool:
         if response.code == b"CLOSED":  # so far it was the mailbox that was open before, RFC 7162 §3.2.11
@@ -124,9 +128,7 @@ class _Collector:
         if match:
             uid, flags = match.group(1) or match.group(4), match.group(2)
             flags = match.group(3) if flags is None else flags
-            if flags not in self._sets:  # a mailbox has few different sets of flags: share them
-                self._sets[flags] = keywords_of(flags.split())
-            self.flags[uid.decode()] = self._sets[flags]
+            self._set(int(uid), flags.split(), flags)
             return
         values = response.values()
         items = values[0] if values and isinstance(values[0], list) else []
@@ -134,7 +136,18 @@ class _Collector:
                  if isinstance(name, bytes)}  # fmt: skip
         uid_value, flag_values = named.get(b"UID"), named.get(b"FLAGS")
         if uid_value is not None and isinstance(flag_values, list):
-            self.flags[str(number(uid_value))] = keywords_of(flag_values)
+            words = [flag for flag in flag_values if isinstance(flag, bytes)]
+            self._set(number(uid_value), words, b" ".join(words))
+
+    def _set(self, uid: int, flags: list[bytes], key: bytes) -> None:
+        keywords = self._sets.get(key)
+        if keywords is None:  # a mailbox has few different sets of flags: share them
+            self._octets += len(key)
+            if self._octets > FLAGS_LIMIT:
+                raise ProtocolError("more flags than the limit")
+            keywords = self._sets[key] = keywords_of(flags)
+        if 0 < uid <= UID_LIMIT:  # nothing could be asked about any other
+            self.flags[str(uid)] = keywords
 
 
 def _read(state: str | None) -> tuple[int, int | None]:

@@ -1,85 +1,36 @@
-"""One IMAP connection: commands out, bounded responses in. The only user of imapclient and imaplib.
-
-imapclient (4.1.0) opens the connection, reads the greeting and the capabilities and does STARTTLS, over a subclass of
-imaplib's IMAP4 whose every read is bounded here. Commands after that go through ``run``: imaplib keeps all untagged
-responses of a connection in one heap without their order, imapclient knows neither VANISHED nor SELECT's QRESYNC nor
-LIST-STATUS, hides COPYUID, and parses octet by octet.
-"""
+"""One IMAP connection: commands out, bounded responses in, several under way where that is wanted."""
 
 from __future__ import annotations
 
 import contextlib
-import imaplib
 import io
-import re
-import ssl
 from collections import deque
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import BinaryIO
 
-import imapclient
-from imapclient.exceptions import CapabilityError
-
-from webmail.protocols.base import Credentials, Security, Server
-from webmail.protocols.errors import (
-    AlreadyExists,
-    AuthenticationFailed,
-    InsecureConnection,
-    MailError,
-    NoPermission,
-    NotFound,
-    OverQuota,
-    ProtocolError,
-    Refused,
-    TooLarge,
-    Unavailable,
-    Unreachable,
-)
-from webmail.protocols.imap.deflate import Deflated
-from webmail.protocols.imap.syntax import literal_size, parse, quoted
+from webmail.protocols.base import Credentials, Server
+from webmail.protocols.errors import AuthenticationFailed, MailError, ProtocolError, Unreachable
+from webmail.protocols.imap.connection import LITERAL_LIMIT, imap_errors, open_connection
+from webmail.protocols.imap.responses import STATUS, Done, Response, command_error, sign_in_error, status
+from webmail.protocols.imap.syntax import literal_size, quoted
 from webmail.protocols.network import (
     BLOCK,
-    Reader,
     abandon,
     b64,
     clean_argument,
     clean_detail,
-    connect,
-    network_error,
-    nothing_injected,
     round_trip,
     sasl_choice,
     sasl_initial,
-    secure,
+    unrepeated,
 )
 
-LINE_LIMIT = 16 * 1024 * 1024  # octets; a SEARCH answer of two million uids is one line
-LITERAL_LIMIT = 1024 * 1024  # headers and bodies are asked for in smaller portions than this
-RESPONSE_LIMIT = 5_000_000  # responses to one command: a FETCH of all flags of the largest mailbox
 KEPT_LIMIT = 64 * 1024 * 1024  # octets of responses to one command that are held at the same time
+HEARD_LIMIT = 1024 * 1024  # octets of an unfinished response in IDLE, and of what compression makes of one block there
+CONTINUE_LIMIT = 20  # times that a server may ask on within one command
 COMPRESS_ABOVE = 0.005  # seconds to the server and back; below that the line is so fast that compressing would slow it
 SYNCHRONOUS_LIMIT = 4096  # octets that LITERAL- lets through without asking, RFC 7888 §5
-
-_CODE = re.compile(rb"\[([A-Za-z0-9-]+)(?: ([^\]]*))?\] ?(.*)", re.S)
-_GREETING = re.compile(rb"(?i)\* (?:OK|PREAUTH) \[CAPABILITY ([^\]]*)\]")
-_WORDLESS = re.compile(rb"^(\S+ (?:OK|NO|BAD))\r?\n$", re.I)
-_STATUS = (b"OK", b"NO", b"BAD", b"BYE", b"PREAUTH")
-
-
-@dataclass(slots=True)
-class Response:
-    """One response line with its literals. ``text`` and ``code`` are set for OK, NO, BAD, BYE (RFC 9051 §7.1)."""
-
-    kind: bytes  # upper case: FETCH, EXISTS, OK ...
-    number: int = 0
-    pieces: list[bytes] = field(default_factory=list)
-    code: bytes = b""
-    code_data: bytes = b""
-    text: bytes = b""
-
-    def values(self) -> list:
-        return parse(self.pieces)
 
 
 @dataclass(slots=True)
@@ -90,102 +41,33 @@ class Literal:
     size: int
 
 
-class _BoundedIMAP4(imaplib.IMAP4):
-    """imaplib on our socket: pinned addresses, bounded reads, nothing kept from before TLS."""
-
-    def __init__(self, server: Server) -> None:
-        self._server = server
-        super().__init__(server.host, server.port, server.timeout)
-
-    def open(self, host: str = "", port: int = 0, timeout: float | None = None) -> None:
-        self.host, self.port = host, port
-        self.sock = connect(self._server)
-        self.reader = Reader(self.sock, LINE_LIMIT, RESPONSE_LIMIT)
-
-    def read(self, size: int) -> bytes:
-        return self.reader.exactly(size, LITERAL_LIMIT)
-
-    def readline(self) -> bytes:
-        # RFC 9051 §9 wants words after OK; some servers have none, and imaplib then gives up.
-        return _WORDLESS.sub(rb"\1 \r\n", self.reader.line())
-
-    def send(self, data: bytes) -> None:  # type: ignore[override]
-        self.sock.sendall(data)
-
-    def _get_capabilities(self) -> None:
-        """As told in the greeting, RFC 9051 §7.1, or else asked for."""
-        told = _GREETING.match(self.welcome or b"")
-        if told:
-            self.capabilities = tuple(told[1].decode("ascii", "replace").upper().split())
-        else:
-            super()._get_capabilities()  # type: ignore[misc]
-
-    def shutdown(self) -> None:
-        abandon(self.sock)
-
-    def compress(self) -> None:
-        self.sock = Deflated(self.sock, self.reader.buffered())  # type: ignore[assignment]
-        self.reader = Reader(self.sock, LINE_LIMIT, RESPONSE_LIMIT)
-
-    def starttls(self, ssl_context: ssl.SSLContext | None = None) -> tuple[str, list]:  # type: ignore[override]
-        typ, data = self._simple_command("STARTTLS")  # RFC 9051 §6.2.1
-        if typ == "OK":
-            nothing_injected(self.reader.buffered())
-            self.sock = secure(self.sock, self._server)
-            self.reader = Reader(self.sock, LINE_LIMIT, RESPONSE_LIMIT)
-            self.untagged_responses, self.welcome = {}, b""  # capabilities heard in the clear are hearsay
-            self._get_capabilities()
-        return typ, data
-
-
-class _Connection(imapclient.IMAPClient):
-    def __init__(self, server: Server) -> None:
-        self._server = server
-        super().__init__(server.host, server.port, ssl=server.security is Security.TLS, timeout=server.timeout)
-        self._imap.debug = 0  # imapclient raises it to 5, which formats every line for a log nobody reads
-
-    def _create_IMAP4(self) -> _BoundedIMAP4:
-        return _BoundedIMAP4(self._server)
-
-
 class Client:
     """An authenticated connection. Raises only MailError; after one with connection_lost it is of no use any more."""
 
     def __init__(self, server: Server, credentials: Credentials) -> None:
         self._tag = 0
         self._ahead: deque[Ahead] = deque()
+        self._unanswered: set[bytes] = set()  # tags of commands under way
+        self._answered: dict[bytes, Response] = {}  # tagged answers that came before anybody waited for them
+        self._half: Response | None = None  # a response whose literals are not all here
+        self._literal: int | None = None  # octets of the literal that comes next in it
+        self._held = 0  # octets of it
         self.lost = False
-        with imap_errors("connect"):
-            self._connection = _Connection(server)
-        self._imap: _BoundedIMAP4 = self._connection._imap
+        self._imap = open_connection(server)
         self.literal_plus = 0
         self._without = server.without
         self.offered: frozenset[str] = frozenset()  # as the server said last
         self.observer: Callable[[Response], None] = lambda response: None
         try:
-            with imap_errors("connect"):
-                if server.security is Security.STARTTLS:
-                    self._starttls()
-                self.capabilities = self._offered(" ".join(self._imap.capabilities).encode())
+            self.capabilities = self._offered(" ".join(self._imap.capabilities).encode())
             if self._imap.state == "NONAUTH":  # otherwise PREAUTH, RFC 9051 §7.1.4
-                self._authenticate(server, credentials)
+                with unrepeated(credentials):
+                    self._authenticate(server, credentials)
             if "COMPRESS=DEFLATE" in self.capabilities and round_trip(self._imap.sock) > COMPRESS_ABOVE:
                 self._compress()
         except BaseException:
             self.abandon()
             raise
-
-    def _starttls(self) -> None:
-        if self._imap.state != "NONAUTH":
-            raise InsecureConnection("the server skips STARTTLS by PREAUTH", "TLS")  # CVE-2020-12398
-        try:
-            self._connection.starttls()
-        except CapabilityError as error:
-            raise InsecureConnection("the server does not offer STARTTLS", "TLS") from error
-        except (imaplib.IMAP4.error, imapclient.exceptions.IMAPClientError) as error:
-            if isinstance(error, imaplib.IMAP4.abort):
-                raise
-            raise InsecureConnection(clean_detail(error), "TLS") from error
 
     def _offered(self, words: bytes) -> frozenset[str]:
         self.offered = frozenset(words.decode("ascii", "replace").upper().split())
@@ -217,7 +99,7 @@ class Client:
             raise AuthenticationFailed("the server offers no sign-in that we know on this connection", "LOGINDISABLED")
         else:
             arguments = [self._astring(credentials.user), self._astring(credentials.secret)]
-            done = self.run(b"LOGIN", *arguments, failure=_sign_in_error)  # RFC 9051 §6.2.3
+            done = self.run(b"LOGIN", *arguments, failure=sign_in_error)  # RFC 9051 §6.2.3
         self._imap.state = "AUTH"
         heard = [r.code_data for r in (*done.untagged, done.tagged) if r.code == b"CAPABILITY"]
         heard += [r.pieces[0] for r in done.untagged if r.kind == b"CAPABILITY"]
@@ -236,7 +118,7 @@ class Client:
         waiting = iter(answers)
         # An empty answer to a further challenge: that is how OAuth's error report is acknowledged (RFC 7628 §3.2.3).
         further = b"\1" if mechanism == "OAUTHBEARER" else b""
-        return self.run(*arguments, on_continue=lambda: b64(next(waiting, further)), failure=_sign_in_error)
+        return self.run(*arguments, on_continue=lambda: b64(next(waiting, further)), failure=sign_in_error)
 
     @staticmethod
     def _astring(argument: str) -> bytes | Literal:
@@ -283,7 +165,7 @@ class Client:
             raise Unreachable("the connection was lost earlier")
         self._tag += 1
         tag = b"K%d" % self._tag
-        self._early: Response | None = None
+        self._unanswered.add(tag)
         with self._in_step():
             line = tag
             for argument in arguments:
@@ -291,7 +173,7 @@ class Client:
                     line += b" " + argument
                 else:
                     line = self._send_literal(tag, line, argument)
-                    if self._early:
+                    if tag in self._answered:  # refused before a single octet went out
                         return tag
             self._imap.send(line + b"\r\n")
         return tag
@@ -303,10 +185,9 @@ class Client:
             response = self._read()
             if response.kind == b"+":
                 break
-            if response.kind == tag:  # refused before a single octet went out
-                self._early = response
-                return b""
             self._observe(response)
+            if tag in self._answered:
+                return b""
         left = argument.size
         while left:
             block = argument.source.read(min(BLOCK, left))
@@ -325,49 +206,87 @@ class Client:
     ) -> Done:
         """Read to the end of the command ``tag``. Raises what its NO or BAD means."""
         untagged: list[Response] = []
-        kept = 0
+        kept = asked = 0
         with self._in_step():
-            while True:
-                response = self._early or self._read()
-                self._early = None
-                if response.kind == tag:
-                    break
+            while tag not in self._answered:
+                response = self._read()
                 if response.kind == b"+":
+                    asked += 1
+                    if asked > CONTINUE_LIMIT:
+                        raise ProtocolError("the server asks on and on")
                     self._imap.send((on_continue() if on_continue else b"*") + b"\r\n")
                     continue
                 self._observe(response)
-                if each and each(response):
+                if response.kind in self._answered or (each and each(response)):
                     continue
                 untagged.append(response)
-                kept += 100 + sum(map(len, response.pieces))
+                kept += 100 * len(response.pieces) + sum(map(len, response.pieces))
                 if kept > KEPT_LIMIT:
                     raise ProtocolError("more was answered than the limit")
-        status, _, rest = response.pieces[0].partition(b" ")
-        tagged = _status(status.upper(), rest)
+        tagged = self._answer(tag)
         if tagged.kind != b"OK":
             raise (failure or command_error)(tagged)
         return Done(untagged, tagged)
 
+    def _answer(self, tag: bytes) -> Response:
+        word, _, rest = self._answered.pop(tag).pieces[0].partition(b" ")
+        return status(word.upper(), rest)
+
     def _observe(self, response: Response) -> None:
+        """What any response means beyond the command that is waited for: answers come in an order of the server's own
+        (RFC 9051 §5.5), and one that nobody waits for yet must not be lost."""
+        if response.kind in self._unanswered:
+            self._unanswered.remove(response.kind)
+            self._answered[response.kind] = response
+            return
         if response.kind == b"BYE":
             raise Unreachable(clean_detail(response.text), response.code.decode())
         self.observer(response)
 
-    def _read(self) -> Response:
-        return self.complete(self._imap.reader.line())
+    # --- responses ---
 
-    def complete(self, line: bytes) -> Response:
-        """The response that begins with ``line``, its literals read."""
-        line = line.rstrip(b"\r\n")
+    def _read(self) -> Response:
+        while (response := self._whole()) is None:
+            self._imap.reader.fill()
+        return response
+
+    def _whole(self) -> Response | None:
+        """The next response with its literals if all of it is here; of one that is not, each octet is read but once."""
+        reader = self._imap.reader
+        if self._half is None:
+            line = reader.buffered_line()
+            if line is None:
+                return None
+            self._half, self._literal = self._begun(line.rstrip(b"\r\n"))
+        pieces = self._half.pieces
+        while self._literal is not None:
+            if len(pieces) % 2:
+                literal_ = reader.buffered_exactly(self._literal, LITERAL_LIMIT)
+                if literal_ is None:
+                    return None
+                pieces.append(literal_)
+            line = reader.buffered_line()
+            if line is None:
+                return None
+            pieces.append(line.rstrip(b"\r\n"))
+            self._held += 100 + len(pieces[-2]) + len(line)
+            if self._held > KEPT_LIMIT:
+                raise ProtocolError("more was answered than the limit")
+            self._literal = literal_size(pieces[-1])
+        response, self._half, self._held = self._half, None, 0
+        return response
+
+    def _begun(self, line: bytes) -> tuple[Response, int | None]:
+        """The response that begins with ``line``, and how many octets of a literal follow."""
         if b"\0" in line:
             raise ProtocolError("NUL in a response")  # RFC 9051 §9, CHAR
         if line.startswith(b"+"):
-            return Response(b"+", pieces=[line[1:].strip()])
+            return Response(b"+", pieces=[line[1:].strip()]), None
         first, _, rest = line.partition(b" ")
         if first != b"*":
-            if not first.startswith(b"K") or not rest:
+            if first not in self._unanswered or not rest:
                 raise ProtocolError(f"a response begins with {clean_detail(first[:40])!r}")
-            return Response(first, pieces=[rest])
+            return Response(first, pieces=[rest]), None
         word, _, rest = rest.partition(b" ")
         word_number = 0
         if word.isdigit():
@@ -376,27 +295,16 @@ class Client:
             word_number = int(word)
             word, _, rest = rest.partition(b" ")
         word = word.upper()
-        if word in _STATUS:
-            return _status(word, rest)
-        return Response(word, word_number, self._with_literals(rest))
-
-    def _with_literals(self, line: bytes) -> list[bytes]:
-        pieces = [line]
-        total = 0
-        while (size := literal_size(pieces[-1])) is not None:
-            total += size + len(pieces[-1])
-            if total > KEPT_LIMIT:
-                raise ProtocolError("more was answered than the limit")
-            pieces.append(self._imap.reader.exactly(size, LITERAL_LIMIT))
-            pieces.append(self._imap.reader.line().rstrip(b"\r\n"))
-        return pieces
+        if word in STATUS:
+            return status(word, rest), None
+        return Response(word, word_number, [rest]), literal_size(rest)
 
     @contextlib.contextmanager
     def _in_step(self) -> Iterator[None]:
         """Whatever interrupts a half-read answer leaves the connection out of step, and so of no use."""
         self._imap.reader.restart()
         try:
-            with imap_errors("command"):
+            with imap_errors():
                 yield
         except BaseException:
             self.abandon()
@@ -408,30 +316,23 @@ class Client:
         return self._imap.sock.fileno()
 
     def arrived(self) -> Iterator[Response]:
-        """The responses that have come, without waiting for any. Raises Unreachable at the end of the connection."""
-        self._imap.reader.restart()
+        """Responses that have come, without waiting for any: no more than a block, so that nobody can keep one who
+        looks after many connections busy, and all that a selector would not tell of again. Raises Unreachable at the
+        end of the connection."""
+        reader = self._imap.reader
+        heard = 0
         with self._in_step():
             while True:
-                while (line := self._imap.reader.buffered_line()) is not None:
-                    if not self._is_whole(line):
-                        self._imap.reader.unread(line)
-                        break
-                    response = self.complete(line)
+                while (response := self._whole()) is not None:
                     self._observe(response)
+                    self._answered.pop(response.kind, None)
                     yield response
-                if not self._imap.reader.fill_without_waiting():
+                had = reader.waiting()
+                if max(heard, had + self._held) > HEARD_LIMIT:
+                    raise ProtocolError("more was said than the limit")
+                if (heard and not reader.more_hidden()) or not reader.fill_without_waiting():
                     return
-
-    def _is_whole(self, line: bytes) -> bool:
-        """Whether all literals of the response that begins with ``line`` are here. One over the limit counts as here,
-        so that reading it is refused."""
-        rest = self._imap.reader.buffered()
-        while (size := literal_size(line.rstrip(b"\r\n"))) is not None and size <= LITERAL_LIMIT:
-            end = rest.find(b"\n", size)
-            if end < 0:
-                return len(rest) > KEPT_LIMIT
-            line, rest = rest[size : end + 1], rest[end + 1 :]
-        return True
+                heard += reader.waiting() - had
 
     def send_line(self, line: bytes) -> None:
         with self._in_step():
@@ -441,9 +342,9 @@ class Client:
         """Read to the ``+`` that answers the command ``tag``."""
         with self._in_step():
             while (response := self._read()).kind != b"+":
-                if response.kind == tag:
-                    raise command_error(_status(*response.pieces[0].upper().partition(b" ")[::2]))
                 self._observe(response)
+                if tag in self._answered:
+                    raise command_error(self._answer(tag))
 
     # --- the end ---
 
@@ -458,21 +359,6 @@ class Client:
     def abandon(self) -> None:
         self.lost = True
         abandon(self._imap.sock)
-
-
-@dataclass(slots=True)
-class Done:
-    """What a command was answered: the untagged responses in order, and the tagged OK."""
-
-    untagged: list[Response]
-    tagged: Response
-
-    def of(self, kind: bytes) -> Iterator[Response]:
-        return (response for response in self.untagged if response.kind == kind)
-
-    def code(self, code: bytes) -> Response | None:
-        """The response carrying a response code, wherever it came."""
-        return next((r for r in (self.tagged, *self.untagged) if r.code == code), None)
 
 
 class Ahead:
@@ -499,93 +385,3 @@ class Ahead:
 
 def literal(octets: bytes) -> Literal:
     return Literal(io.BytesIO(octets), len(octets))
-
-
-def _status(kind: bytes, rest: bytes) -> Response:
-    match = _CODE.match(rest)
-    if not match:
-        return Response(kind, pieces=[rest], text=rest)
-    code, data, words = match.groups()
-    return Response(kind, pieces=[rest], code=code.upper(), code_data=data or b"", text=words)
-
-
-# --- errors -----------------------------------------------------------------------------------------------------------
-
-_BY_CODE: dict[bytes, type[MailError]] = {  # RFC 5530 §3, RFC 9051 §7.1
-    b"UNAVAILABLE": Unavailable,
-    b"INUSE": Unavailable,
-    b"LIMIT": Unavailable,
-    b"SERVERBUG": Unavailable,
-    b"EXPUNGEISSUED": Unavailable,
-    b"AUTHENTICATIONFAILED": AuthenticationFailed,
-    b"AUTHORIZATIONFAILED": AuthenticationFailed,
-    b"EXPIRED": AuthenticationFailed,
-    b"WEBALERT": AuthenticationFailed,
-    b"PRIVACYREQUIRED": InsecureConnection,
-    b"NOPERM": NoPermission,
-    b"NONEXISTENT": NotFound,
-    b"TRYCREATE": NotFound,
-    b"ALREADYEXISTS": AlreadyExists,
-    b"OVERQUOTA": OverQuota,
-    b"TOOBIG": TooLarge,
-}
-
-# Servers older than RFC 5530 have only words.
-_BY_WORDS: tuple[tuple[re.Pattern[bytes], type[MailError]], ...] = (
-    (re.compile(rb"(?i)already exists|mailbox exists|duplicate (folder|mailbox)"), AlreadyExists),
-    (
-        re.compile(rb"(?i)(does|do)(n't| not) exist|nonexist|non-exist|no such|unknown (mailbox|folder)|not found"),
-        NotFound,
-    ),
-    (re.compile(rb"(?i)over ?quota|quota exceeded|exceeds? .*quota"), OverQuota),
-    (re.compile(rb"(?i)permission denied|access denied|not permitted"), NoPermission),
-    (re.compile(rb"(?i)too (large|big)"), TooLarge),
-)
-
-
-def command_error(response: Response) -> MailError:
-    """What a tagged NO or BAD means."""
-    code = response.code.decode("ascii", "replace")
-    detail = clean_detail(response.text)
-    if response.kind == b"BYE":
-        return Unreachable(detail, code)
-    if response.code in _BY_CODE:
-        return _BY_CODE[response.code](detail, code)
-    if response.kind != b"NO":
-        return ProtocolError(detail, code or "BAD")  # one of us does not speak the language
-    for words, kind in _BY_WORDS:
-        if words.search(response.text):
-            return kind(detail, code)
-    return Refused(detail, code)
-
-
-def _sign_in_error(response: Response) -> MailError:
-    if response.code in _BY_CODE or response.kind == b"BYE":
-        return command_error(response)
-    return AuthenticationFailed(clean_detail(response.text), response.code.decode("ascii", "replace"))
-
-
-@contextlib.contextmanager
-def imap_errors(doing: str) -> Iterator[None]:
-    """Everything below turns into the MailError tree here, and nowhere else."""
-    try:
-        yield
-    except (EOFError, BrokenPipeError) as error:
-        raise Unreachable("the server closed the connection") from error
-    except OSError as error:
-        raise network_error(error) from error
-    except imaplib.IMAP4.abort as error:
-        raise _library_error(error, Unreachable) from error
-    except imaplib.IMAP4.error as error:
-        raise _library_error(error, ProtocolError) from error
-    except imapclient.exceptions.IMAPClientError as error:
-        raise ProtocolError(clean_detail(error)) from error
-
-
-def _library_error(error: Exception, otherwise: type[MailError]) -> MailError:
-    """imaplib raises the greeting itself as an error when it is BYE."""
-    words = error.args[0] if error.args else b""
-    if isinstance(words, bytes) and words.upper().startswith(b"* BYE"):
-        response = _status(b"BYE", words[6:])
-        return Unavailable(clean_detail(response.text), response.code.decode("ascii", "replace"))
-    return otherwise(clean_detail(words))

@@ -21,6 +21,7 @@ class Deflated:
         self._inflate = zlib.decompressobj(-zlib.MAX_WBITS)
         self._deflate = zlib.compressobj(wbits=-zlib.MAX_WBITS)
         self._waiting = early  # not inflated yet
+        self._held_back = False  # the inflater may have more ready than was asked for
         self.fileno, self.close = sock.fileno, sock.close
         self.gettimeout, self.settimeout, self.setblocking = sock.gettimeout, sock.settimeout, sock.setblocking
 
@@ -39,7 +40,13 @@ class Deflated:
         except zlib.error as error:
             raise ProtocolError("what the server sends is not compressed as agreed") from error
         self._waiting = self._inflate.unconsumed_tail
+        self._held_back = len(data) == size
         return data
+
+    def pending(self) -> int:
+        """As of ssl.SSLSocket: more than 0 if recv() has something without asking the system for it."""
+        below = getattr(self._sock, "pending", None)
+        return len(self._waiting) + self._held_back + (below() if below else 0)
 
     def sendall(self, data: bytes) -> None:
         self._sock.sendall(self._deflate.compress(data) + self._deflate.flush(zlib.Z_SYNC_FLUSH))

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 
 from webmail.protocols.base import HEADER_FIELDS, Outline, RemoteMessage
 from webmail.protocols.errors import ProtocolError
-from webmail.protocols.imap.client import Response
+from webmail.protocols.imap.responses import Response
 from webmail.protocols.imap.structure import structure_of
 from webmail.protocols.imap.syntax import date_time, keywords_of, number, parse, text
 
@@ -23,11 +23,12 @@ FIELDS = " ".join(HEADER_FIELDS).upper().encode()
 _Items = dict[bytes, object]
 
 
-def items(preview: bool) -> bytes:
+def items(preview: bool, structure: bool = True) -> bytes:
     """What is asked about a message. A portion of the header only: one of 20 MB would otherwise stop the mailbox for
     ever (RFC 9051 §6.4.5, partial)."""
     header = b"BODY.PEEK[HEADER.FIELDS (%s)]<0.%d>" % (FIELDS, HEADER_LIMIT)
-    return b"(UID FLAGS RFC822.SIZE INTERNALDATE BODYSTRUCTURE %s%s)" % (header, b" PREVIEW (LAZY)" if preview else b"")
+    more = b"BODYSTRUCTURE " * structure + header + b" PREVIEW (LAZY)" * preview
+    return b"(UID FLAGS RFC822.SIZE INTERNALDATE %s)" % more
 
 
 def messages(responses: Iterable[Response]) -> dict[int, RemoteMessage]:
@@ -54,6 +55,23 @@ def messages(responses: Iterable[Response]) -> dict[int, RemoteMessage]:
     return found
 
 
+def sorted_out(responses: Iterable[Response]) -> tuple[list[Response], set[int]]:
+    """Responses that can be read, and the uids of those that cannot. Raises ProtocolError where not even that can."""
+    readable: list[Response] = []
+    others: set[int] = set()
+    for response in responses:
+        try:
+            if response.kind == b"FETCH":
+                fetched(response)
+            readable.append(response)
+        except ProtocolError:
+            beginning = _BEGINNING.match(response.pieces[0])
+            if not beginning or not beginning["uid"]:
+                raise
+            others.add(int(beginning["uid"]))
+    return readable, others
+
+
 # --- the short way ----------------------------------------------------------------------------------------------------
 
 
@@ -70,6 +88,7 @@ _ITEM = (
     rb'INTERNALDATE "(?P<date>[0-9A-Za-z :+-]*+)"|PREVIEW NIL|MODSEQ \(\d++\)|BODYSTRUCTURE (?P<structure>' + _nested(8) + rb")"
 )  # fmt: skip
 _BEFORE = re.compile(rb"\((?:(?:" + _ITEM + rb") )*+BODY\[HEADER\.FIELDS [^\]]*+\](?:<0>)? \{\d++\}")
+_BEGINNING = re.compile(rb"\((?:(?:" + _ITEM + rb") )++")  # as far as it can be understood
 _AFTER = re.compile(rb"(?: (?:" + _ITEM + rb"))*+\)")
 
 

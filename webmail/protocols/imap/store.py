@@ -14,6 +14,7 @@ from email.parser import BytesHeaderParser
 from types import TracebackType
 from typing import BinaryIO, Self
 
+from webmail.protocols import network
 from webmail.protocols.base import (
     CHUNK,
     Capability,
@@ -27,12 +28,12 @@ from webmail.protocols.base import (
 )
 from webmail.protocols.errors import MailError, NotFound, ProtocolError, Refused, StateLost, Unsupported
 from webmail.protocols.imap import changes as difference
-from webmail.protocols.imap import fetch
-from webmail.protocols.imap.client import Ahead, Client, Done, Literal, Response, literal
-from webmail.protocols.imap.roles import roles_of
+from webmail.protocols.imap import copying, fetch, listing
+from webmail.protocols.imap.client import Ahead, Client, Literal, literal
+from webmail.protocols.imap.responses import Done, Response
 from webmail.protocols.imap.syntax import (
+    UID_LIMIT,
     UidSet,
-    decode_mailbox,
     encode_mailbox,
     flag_of,
     format_date,
@@ -49,12 +50,9 @@ from webmail.protocols.network import clean_argument
 
 BATCH = 250  # messages in one FETCH: held in memory together
 AHEAD = 2  # FETCH commands that are under way while the answer to another is looked at
-STATUS_LIMIT = 100  # mailboxes that are asked for counts one by one, where LIST cannot tell them
-PAIRING_LIMIT = 1000  # messages whose copies are looked for, where COPYUID does not name them
 
 _PART = re.compile(r"(?:[1-9]\d{0,3}(?:\.[1-9]\d{0,3}){0,99})(?:\.(?:MIME|HEADER|TEXT))?|HEADER|TEXT")
 _OPTIONAL = frozenset({"$forwarded", "$mdnsent", "$junk", "$notjunk"})  # nice to keep, no loss if not
-_IDENTITY = b"(UID RFC822.SIZE BODY.PEEK[HEADER.FIELDS (MESSAGE-ID)])"
 
 
 Take = Callable[[Response], bool]  # of client.run
@@ -80,7 +78,7 @@ class IMAPStore:
         self._client.observer = self._observe
         self._selected: Selected | None = None
         self._expected: dict[str, int] = {}  # mailbox -> UIDVALIDITY
-        self._enabled = False
+        self._enabled: bool | None = None  # QRESYNC; None while it was not asked for
         capabilities = {
             Capability.MAILBOXES,
             Capability.KEYWORDS,
@@ -112,14 +110,13 @@ class IMAPStore:
             return self._selected
         name = quoted(encode_mailbox(mailbox))
         enabling = None
-        if not self._enabled and self._can("ENABLE", "QRESYNC") and self._selected is None:
+        if self._enabled is None and self._can("ENABLE", "QRESYNC") and self._selected is None:
             enabling = self._client.send(b"ENABLE QRESYNC")  # RFC 7162 §3.2.3; both at once, to save a round trip
         self._selected = Selected(mailbox)  # the old one is closed even if this fails, RFC 9051 §6.3.2
         try:
             tag = self._client.send(b"SELECT", name, *([parameters] if parameters else []))
             if enabling:
-                done = self._client.finish(enabling)
-                self._enabled = any(b"QRESYNC" in r.pieces[0].upper().split() for r in done.of(b"ENABLED"))
+                self._take_enabled(enabling)
             done = self._client.finish(tag, each=each)
         except BaseException:
             self._selected = None
@@ -142,10 +139,20 @@ class IMAPStore:
 
     def enable(self) -> bool:
         """Whether QRESYNC is on; turns it on where that is still allowed (before any SELECT)."""
-        if not self._enabled and self._selected is None and self._can("ENABLE", "QRESYNC"):
-            done = self._client.run(b"ENABLE QRESYNC")
-            self._enabled = any(b"QRESYNC" in r.pieces[0].upper().split() for r in done.of(b"ENABLED"))
-        return self._enabled
+        if self._enabled is None and self._selected is None and self._can("ENABLE", "QRESYNC"):
+            self._take_enabled(self._client.send(b"ENABLE QRESYNC"))
+        return bool(self._enabled)
+
+    def _take_enabled(self, tag: bytes) -> None:
+        """A server that offers it and then does not want to is worked with as one that does not offer it."""
+        self._enabled = False
+        try:
+            done = self._client.finish(tag)
+        except MailError:
+            if self._client.lost:
+                raise
+            return
+        self._enabled = any(b"QRESYNC" in r.pieces[0].upper().split() for r in done.of(b"ENABLED"))
 
     def _take_select(self, selected: Selected, done: Done) -> None:
         for response in (*done.untagged, done.tagged):
@@ -174,56 +181,14 @@ class IMAPStore:
     # --- mailboxes ---
 
     def mailboxes(self) -> list[RemoteMailbox]:
-        if self._can("LIST-EXTENDED"):  # RFC 5258 §3
-            options = [b"SUBSCRIBED"]
-            if self._can("SPECIAL-USE"):
-                options.append(b"SPECIAL-USE")  # RFC 6154 §3
-            if self._can("LIST-STATUS"):
-                options.append(b"STATUS (MESSAGES UNSEEN)")  # RFC 5819 §2
-            done = self._client.run(b'LIST "" "*" RETURN (%s)' % b" ".join(options))
-            subscribed = None
-        else:
-            listing, subscriptions = self._client.send(b'LIST "" "*"'), self._client.send(b'LSUB "" "*"')
-            done = self._client.finish(listing)
-            answer = self._client.finish(subscriptions)  # RFC 3501 §6.3.9
-            subscribed = {_listed(r)[0] for r in (*answer.of(b"LSUB"), *(r for r in done.of(b"LSUB")))}
-        listed = {name: (delimiter, attributes) for name, delimiter, attributes in map(_listed, done.of(b"LIST"))}
-        roles = roles_of((name, *rest) for name, rest in listed.items())
-        counts = self._counts(done, [n for n, (_, a) in listed.items() if not a & _CLOSED], roles)
-        return [
-            RemoteMailbox(
-                name=name,
-                delimiter=delimiter,
-                role=roles.get(name),
-                selectable=not attributes & _CLOSED,
-                subscribed=name == "INBOX"
-                or ("\\subscribed" in attributes if subscribed is None else name in subscribed),
-                total=counts.get(name, (None, None))[0],
-                unread=counts.get(name, (None, None))[1],
-            )
-            for name, (delimiter, attributes) in listed.items()
-        ]
-
-    def _counts(self, done: Done, names: list[str], roles: Mapping[str, str]) -> dict[str, tuple[int, int]]:
-        if self._can("LIST-EXTENDED", "LIST-STATUS"):
-            return dict(filter(None, map(_status, done.of(b"STATUS"))))
-        counts: dict[str, tuple[int, int]] = {}
-        first = sorted(names, key=lambda name: name not in roles)[:STATUS_LIMIT]
-        tags = [self._client.send(_status_command(name)) for name in first]
-        for tag in tags:
-            try:
-                answer = self._client.finish(tag)
-            except Refused:  # one mailbox that cannot be counted does not hide the others
-                continue
-            counts.update(filter(None, map(_status, answer.of(b"STATUS"))))
-        return counts
+        return listing.mailboxes(self._client)
 
     def create_mailbox(self, name: str) -> None:
-        self._client.run(b"CREATE", quoted(_new_name(name)))  # RFC 9051 §6.3.4
+        self._client.run(b"CREATE", quoted(listing.new_name(name)))  # RFC 9051 §6.3.4
 
     def rename_mailbox(self, name: str, new_name: str) -> None:
         self._unselect(name)
-        self._client.run(b"RENAME", quoted(encode_mailbox(name)), quoted(_new_name(new_name)))  # RFC 9051 §6.3.6
+        self._client.run(b"RENAME", quoted(encode_mailbox(name)), quoted(listing.new_name(new_name)))  # RFC 9051 §6.3.6
 
     def destroy_mailbox(self, name: str) -> None:
         self._unselect(name)
@@ -266,9 +231,22 @@ class IMAPStore:
             if not under_way:
                 return
             answer, wanted = under_way.popleft()
-            strays |= fetch.messages(answer.result().untagged)
+            strays |= self._told(answer.result())
             yield from [strays.pop(uid) for uid in list(strays) if uid in wanted]
             strays = {uid: m for uid, m in strays.items() if any(uid in later for _, later in under_way)}
+
+    def _told(self, done: Done) -> dict[int, RemoteMessage]:
+        """What was fetched. Where a file has the name for it some servers write a BODYSTRUCTURE that cannot be read;
+        such a message is fetched again without, so that it does not stop the mailbox."""
+        try:
+            return fetch.messages(done.untagged)
+        except ProtocolError:
+            readable, others = fetch.sorted_out(done.untagged)
+        found = fetch.messages(readable)
+        for uid_set in uid_sets(others):
+            again = self._client.run(b"UID FETCH", uid_set, fetch.items(preview=False, structure=False))
+            found |= fetch.messages(again.untagged)
+        return found
 
     def _items(self) -> bytes:
         return fetch.items(preview=self._can("PREVIEW"))  # RFC 8970 §3.1
@@ -279,7 +257,7 @@ class IMAPStore:
         if exists < 1 or count < 1:
             return []
         done = self._client.run(b"FETCH", b"%d:%d" % (max(1, exists - count + 1), exists), self._items())
-        return [message for _, message in sorted(fetch.messages(done.untagged).items(), reverse=True)][:count]
+        return [message for _, message in sorted(self._told(done).items(), reverse=True)][:count]
 
     def body(
         self, mailbox: str, uid: str, part: str | None = None, range: tuple[int, int] | None = None
@@ -295,8 +273,12 @@ class IMAPStore:
     def _portions(
         self, mailbox: str, uid: str, section: bytes, start: int, end: int | None, had: int
     ) -> Iterator[bytes]:
+        """What a server says of a message's size is not always so, hence no bound but that of any message."""
+        bound = start + network.MESSAGE_LIMIT
         while had == CHUNK and (end is None or start + had < end):
             start += had
+            if start >= bound:
+                raise ProtocolError("the message is over the limit")
             portion = self._portion(mailbox, uid, section, start, end)
             had = len(portion)
             if had:
@@ -312,10 +294,17 @@ class IMAPStore:
         prefix = b"BODY[" + section.upper() + b"]"
         for items in fetch.all_fetched(done.untagged):
             for name, value in items.items():
-                if items.get(b"UID") == b"%d" % wanted and name.startswith(prefix) and isinstance(value, bytes):
-                    if len(value) > size:
-                        raise ProtocolError("the server sent more than was asked for")
-                    return value
+                if items.get(b"UID") != b"%d" % wanted or not name.startswith(prefix):
+                    continue
+                if value is None and start:
+                    return b""  # past the end; RFC 9051 §6.4.5 wants an empty string
+                if not isinstance(value, bytes):
+                    continue
+                if name[len(prefix) :] not in (b"", b"<%d>" % start):  # RFC 9051 §7.5.2, origin octet
+                    raise ProtocolError("the server sent another portion than was asked for")
+                if len(value) > size:
+                    raise ProtocolError("the server sent more than was asked for")
+                return value
         raise NotFound("the message or this part of it is not there")
 
     def bodies(self, mailbox: str, uids: Sequence[str]) -> Iterator[tuple[str, Iterator[bytes]]]:
@@ -337,10 +326,11 @@ class IMAPStore:
         for response in done.of(b"ESEARCH"):  # RFC 9051 §7.3.4
             values = response.values()
             if b"ALL" in values:
-                found.update(set_members(values[values.index(b"ALL") + 1]))
+                (uids,) = values[values.index(b"ALL") + 1 :][:1] or [None]
+                found.update(set_members(uids))
         for response in done.of(b"SEARCH"):
             found.update(map(number, response.pieces[0].partition(b"(")[0].split()))
-        return found
+        return {uid for uid in found if 0 < uid <= UID_LIMIT}  # nothing could be asked about any other
 
     def quota(self) -> Quota | None:
         if Capability.QUOTA not in self.capabilities:
@@ -365,16 +355,17 @@ class IMAPStore:
             arguments.append(format_date_time(received_at))
         done = self._client.run(b"APPEND", *arguments, Literal(raw, size))  # RFC 9051 §6.3.12
         answer = done.code(b"APPENDUID")  # RFC 4315 §3
-        if answer:
-            return str(number(answer.code_data.split()[1]))
+        words = answer.code_data.split() if answer else []
+        if len(words) == 2 and words[1].isdigit():
+            return str(number(words[1]))
         return self._find_appended(mailbox, raw)
 
     def _find_appended(self, mailbox: str, raw: BinaryIO) -> str | None:
         raw.seek(0)
-        message_id = BytesHeaderParser().parsebytes(raw.read(fetch.HEADER_LIMIT)).get("Message-ID")
-        if not message_id:
+        words = str(BytesHeaderParser().parsebytes(raw.read(fetch.HEADER_LIMIT)).get("Message-ID", "")).split()
+        if not words:
             return None
-        uids = self.search(mailbox, Condition(message_id=str(message_id).strip()))
+        uids = self.search(mailbox, Condition(message_id=words[0]))  # what follows is a comment, RFC 5322 §3.6.4
         return uids[0] if uids else None
 
     def set_keywords(
@@ -400,7 +391,7 @@ class IMAPStore:
         numbers = [uid_number(uid) for uid in uids]
         encode_mailbox(target)
         self.select(mailbox)
-        return self._copy(b"UID COPY", mailbox, numbers, target)
+        return copying.copy(self, self._client, b"UID COPY", mailbox, numbers, target)
 
     def move(self, mailbox: str, uids: Collection[str], target: str) -> dict[str, str]:
         numbers = [uid_number(uid) for uid in uids]
@@ -409,60 +400,10 @@ class IMAPStore:
         encode_mailbox(target)
         self.select(mailbox)
         if self._can_any("MOVE", "IMAP4REV2"):
-            return self._copy(b"UID MOVE", mailbox, numbers, target)  # RFC 6851 §3.2
-        moved = self._copy(b"UID COPY", mailbox, numbers, target)
+            return copying.copy(self, self._client, b"UID MOVE", mailbox, numbers, target)  # RFC 6851 §3.2
+        moved = copying.copy(self, self._client, b"UID COPY", mailbox, numbers, target)
         self.destroy(mailbox, uids)  # only now: a COPY that failed has raised
         return moved
-
-    def _copy(self, command: bytes, mailbox: str, uids: list[int], target: str) -> dict[str, str]:
-        pairs: dict[str, str] = {}
-        tells = self._can_any("UIDPLUS", "IMAP4REV2")
-        before = None if tells or len(uids) > PAIRING_LIMIT else self._identities(uids, target)
-        for uid_set in uid_sets(uids):
-            done = self._client.run(command, uid_set, quoted(encode_mailbox(target)))  # RFC 9051 §6.4.7
-            # MOVE answers with an untagged OK (RFC 6851 §4.3), COPY with the tagged one (RFC 4315 §3).
-            for answer in (r for r in (*done.untagged, done.tagged) if r.code == b"COPYUID"):
-                words = answer.code_data.split()
-                if len(words) == 3:
-                    pairs.update(_pairs(set_members(words[1]), set_members(words[2])))
-        if before is not None and not pairs:
-            pairs = self._paired(target, *before)
-            if command == b"UID COPY":
-                self.select(mailbox)
-        return pairs
-
-    def _identities(self, uids: list[int], target: str) -> tuple[int, dict[bytes, list[int]]] | None:
-        """What tells where copies end up: the next uid of the target, and what the originals look like."""
-        try:
-            answer = self._client.run(b"STATUS", quoted(encode_mailbox(target)), b"(UIDNEXT)")
-        except Refused:
-            return None  # COPY will say what is wrong
-        for response in answer.of(b"STATUS"):
-            values = response.values()
-            items = values[-1] if values and isinstance(values[-1], list) else []
-            if len(items) == 2 and items[0].upper() == b"UIDNEXT":
-                return number(items[1]), self._looks(uid_sets(uids))
-        return None
-
-    def _looks(self, sets: Iterable[bytes]) -> dict[bytes, list[int]]:
-        found: dict[bytes, list[int]] = {}
-        for uid_set in sets:
-            for items in fetch.all_fetched(self._client.run(b"UID FETCH", uid_set, _IDENTITY).untagged):
-                uid = items.get(b"UID")
-                header = next((v for k, v in items.items() if k.startswith(b"BODY[")), None)
-                if uid and isinstance(header, bytes) and header.strip():
-                    found.setdefault(header.strip() + b" %s" % items.get(b"RFC822.SIZE", b""), []).append(number(uid))
-        return found
-
-    def _paired(self, target: str, uid_next: int, originals: dict[bytes, list[int]]) -> dict[str, str]:
-        self.select(target, afresh=True)
-        copies = self._looks([b"%d:*" % uid_next])
-        pairs = {}
-        for look, uids in originals.items():
-            found = [uid for uid in copies.get(look, ()) if uid >= uid_next]  # "n:*" always finds the last one
-            if len(found) == len(uids):
-                pairs.update(_pairs(sorted(uids), sorted(found)))
-        return pairs
 
     def destroy(self, mailbox: str, uids: Collection[str]) -> None:
         numbers = {uid_number(uid) for uid in uids}
@@ -515,48 +456,6 @@ class IMAPStore:
 
 
 # --- reading responses ------------------------------------------------------------------------------------------------
-
-_CLOSED = frozenset({"\\noselect", "\\nonexistent"})
-
-
-def _listed(response: Response) -> tuple[str, str | None, frozenset[str]]:
-    values = response.values()  # RFC 9051 §7.3.1
-    if len(values) < 3 or not isinstance(values[0], list) or not isinstance(values[2], bytes | None):
-        raise ProtocolError("LIST cannot be understood")
-    attributes = frozenset(text(attribute).lower() for attribute in values[0])
-    return _name(values[2] if values[2] is not None else b"NIL"), text(values[1]) or None, attributes
-
-
-def _name(octets: bytes) -> str:
-    return "INBOX" if octets.upper() == b"INBOX" else decode_mailbox(octets)  # RFC 9051 §5.1
-
-
-def _new_name(name: str) -> bytes:
-    """Octets for a name of our own making; one that would be listed under another name is none."""
-    octets = encode_mailbox(name)
-    if decode_mailbox(octets) != name:
-        raise Refused("a mailbox cannot have this name")
-    return octets
-
-
-def _status_command(name: str) -> bytes:
-    return b"STATUS " + quoted(encode_mailbox(name)) + b" (MESSAGES UNSEEN)"  # RFC 9051 §6.3.11
-
-
-def _status(response: Response) -> tuple[str, tuple[int, int]] | None:
-    values = response.values()
-    if len(values) != 2 or not isinstance(values[0], bytes) or not isinstance(values[1], list):
-        return None
-    counts = {text(name).upper(): value for name, value in zip(values[1][::2], values[1][1::2], strict=False)}
-    if not counts.keys() >= {"MESSAGES", "UNSEEN"}:
-        return None
-    return _name(values[0]), (number(counts["MESSAGES"]), number(counts["UNSEEN"]))
-
-
-def _pairs(sources: list[int], targets: list[int]) -> dict[str, str]:
-    if len(sources) != len(targets):
-        raise ProtocolError("COPYUID does not pair up")
-    return {str(source): str(copy) for source, copy in zip(sources, targets, strict=True)}
 
 
 def _keeps(permanent: frozenset[str], flag: str) -> bool:

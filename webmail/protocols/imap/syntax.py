@@ -8,14 +8,17 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta, timezone
+from itertools import islice
 
 from webmail.protocols.errors import ProtocolError, Refused
 from webmail.protocols.network import clean_argument
 
 SET_LIMIT = 7000  # octets of one set of uids: with the rest a command stays below 8000 (RFC 7162 §4 asks for 8192)
 NESTING_LIMIT = 200  # parentheses; what is deeper is dropped, so that one hostile message does not stop a mailbox
-ITEMS_LIMIT = 1_000_000  # values in one response
+VALUES_LIMIT = 200_000  # values in one response: three times what the largest structure that we look at has
+ITEMS_LIMIT = 1_000_000  # uids that one response may make of a set, and ranges of a set
 UID_LIMIT = 2**32 - 1  # RFC 9051 §2.3.1.1
+NUMBER_LIMIT = 2**63 - 1
 
 _TOKEN = re.compile(rb'([()])|"((?:[^"\\]|\\.)*)"|((?:[^\s()"\[]|\[[^\]]*\]|\[)+)|(\S)', re.S)
 _LITERAL = re.compile(rb"\{(\d{1,19})\+?\}")
@@ -45,9 +48,9 @@ def parse(pieces: Sequence[bytes]) -> list:
             continue
         if position + 1 < len(pieces):
             piece = piece[: piece.rfind(b"{")].removesuffix(b"~")  # RFC 3516 §4.4.2, literal8
-        tokens = _TOKEN.findall(piece)
+        tokens = _TOKEN.findall(piece) if len(piece) < VALUES_LIMIT else _beginning(piece)
         count += len(tokens)
-        if count > ITEMS_LIMIT:
+        if count > VALUES_LIMIT:
             raise ProtocolError("too many values in one response")
         for parenthesis, string, atom, junk in tokens:
             if parenthesis == b"(":
@@ -73,6 +76,11 @@ def parse(pieces: Sequence[bytes]) -> list:
     return current
 
 
+def _beginning(piece: bytes) -> list[tuple[bytes, ...]]:
+    """As findall, of a line so long that its tokens could be too many to be held."""
+    return [match.groups(b"") for match in islice(_TOKEN.finditer(piece), VALUES_LIMIT + 1)]
+
+
 def _unquoted(inner: bytes) -> bytes:
     return _ESCAPED.sub(rb"\1", inner) if b"\\" in inner else inner
 
@@ -85,7 +93,8 @@ def quoted(octets: bytes) -> bytes:
 
 
 def number(value: object) -> int:
-    if not isinstance(value, bytes) or not value.isdigit() or len(value) > 20:
+    """RFC 9051 §9, number64. Raises ProtocolError for anything else."""
+    if not isinstance(value, bytes) or not value.isdigit() or len(value) > 20 or int(value) > NUMBER_LIMIT:
         raise ProtocolError(f"a number was expected, not {value!r:.80}")
     return int(value)
 
@@ -143,25 +152,44 @@ class UidSet:
     """A set of uids as the server wrote it, never expanded: ``1:4294967295`` is a legal answer."""
 
     def __init__(self, octets: bytes = b"") -> None:
-        self.ranges: list[tuple[int, int]] = []
+        self._merged: list[tuple[int, int]] = []
+        self._added: list[tuple[int, int]] = []  # since then
         if octets:
             self.add(octets)
 
     def add(self, octets: bytes) -> None:
+        """Raises ProtocolError if it comes to more than ITEMS_LIMIT ranges."""
+        self._added += set_ranges(octets)
+        if len(self._added) > max(1000, len(self._merged)):  # seldom enough for a set that comes in many pieces
+            self._merge()
+
+    @property
+    def ranges(self) -> list[tuple[int, int]]:
+        """In rising order, with gaps between them."""
+        if self._added:
+            self._merge()
+        return self._merged
+
+    def _merge(self) -> None:
         merged: list[tuple[int, int]] = []
-        for low, high in sorted(self.ranges + set_ranges(octets)):
+        for low, high in sorted(self._merged + self._added):
             if merged and low <= merged[-1][1] + 1:
                 merged[-1] = (merged[-1][0], max(merged[-1][1], high))
             else:
                 merged.append((low, high))
-        self.ranges = merged
+        if len(merged) > ITEMS_LIMIT:
+            raise ProtocolError("too many uids in one response")
+        self._merged, self._added = merged, []
 
     def __contains__(self, uid: int) -> bool:
-        at = bisect_right(self.ranges, (uid, UID_LIMIT)) - 1
-        return at >= 0 and self.ranges[at][1] >= uid
+        ranges = self.ranges
+        at = bisect_right(ranges, (uid, UID_LIMIT)) - 1
+        return at >= 0 and ranges[at][1] >= uid
 
 
 def set_ranges(octets: bytes) -> list[tuple[int, int]]:
+    if octets.count(b",") >= ITEMS_LIMIT:
+        raise ProtocolError("too many uids in one response")
     ranges = []
     for piece in octets.split(b","):
         first, _, last = piece.partition(b":")
@@ -170,8 +198,10 @@ def set_ranges(octets: bytes) -> list[tuple[int, int]]:
     return ranges
 
 
-def set_members(octets: bytes) -> list[int]:
+def set_members(octets: object) -> list[int]:
     """Every uid of a set, in the order written. Raises ProtocolError for more than ITEMS_LIMIT."""
+    if not isinstance(octets, bytes):
+        raise ProtocolError(f"a set was expected, not {octets!r:.80}")
     ranges = set_ranges(octets)
     if sum(high - low + 1 for low, high in ranges) > ITEMS_LIMIT:
         raise ProtocolError("too many uids in one response")

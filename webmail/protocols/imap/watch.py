@@ -15,7 +15,9 @@ import contextlib
 import enum
 
 from webmail.protocols.errors import MailError, Refused, Unavailable
-from webmail.protocols.imap.client import Client, Response
+from webmail.protocols.imap.client import Client
+from webmail.protocols.imap.responses import Response
+from webmail.protocols.network import clean_detail
 
 # What is told without being asked for. STATUS and LIST come only by NOTIFY, RFC 5465 §5.
 _CHANGES = (b"EXISTS", b"EXPUNGE", b"VANISHED", b"FETCH", b"STATUS", b"LIST")
@@ -92,7 +94,7 @@ class IMAPWatch:
         elif response.kind == self._tag:
             status, _, words = response.pieces[0].partition(b" ")
             if self._state is not _State.LEAVING or status.upper() != b"OK":
-                raise Unavailable(f"the server ended IDLE: {words.decode('ascii', 'replace')[:200]}")
+                raise Unavailable(f"the server ended IDLE: {clean_detail(words)[:200]}")
             self._idle()
 
     def renew(self) -> None:
