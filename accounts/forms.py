@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zoneinfo
 from typing import Any
 
@@ -96,6 +97,7 @@ class AccountEditForm(ServersMixin):
         label=_("Password"), strip=False, required=False, max_length=1000, widget=forms.PasswordInput
     )
     files_sent = forms.BooleanField(label=_("The provider files sent mail itself"), required=False)
+    believed = forms.CharField(label=_("Servers whose checks of senders are believed"), max_length=500, required=False)
     hue = forms.TypedChoiceField(
         label=_("Colour"), coerce=int, empty_value=None, required=False,
         choices=[(1, _("Fjord")), (2, _("Rust")), (3, _("Moss")), (4, _("Lingonberry"))],
@@ -108,7 +110,7 @@ class AccountEditForm(ServersMixin):
 
     @staticmethod
     def initial_of(account: Account) -> dict[str, Any]:
-        kept = ("name", "username", "files_sent", "keep", "keep_days", "after_download", "leave_days")
+        kept = ("name", "username", "files_sent", "believed", "keep", "keep_days", "after_download", "leave_days")
         initial: dict[str, Any] = {name: getattr(account, name) for name in kept}
         initial |= {"hue": account.colour, "first": account.pk == account.user.account_list[0].pk}
         for side, url in (("incoming", account.incoming), ("outgoing", account.outgoing)):
@@ -123,11 +125,18 @@ class AccountEditForm(ServersMixin):
                     initial["incoming_protocol"] = parsed.protocol
         return initial
 
+    def clean_believed(self) -> str:
+        names = self.cleaned_data["believed"].replace(",", " ").lower().split()
+        if odd := next((name for name in names if not re.fullmatch(r"[a-z0-9-]+(\.[a-z0-9-]+)+", name)), ""):
+            raise forms.ValidationError(_("%(name)s is not the name of a server.") % {"name": odd})
+        return " ".join(dict.fromkeys(names))
+
     def settle(self, account: Account) -> list[str]:
         """Take over what concerns no server; the names of the columns to save."""
         data = self.cleaned_data
         account.name, account.files_sent, account.hue = data["name"], data["files_sent"], data["hue"]
-        columns = ["name", "files_sent", "hue"]
+        account.believed = data["believed"]
+        columns = ["name", "files_sent", "hue", "believed"]
         for column in ("keep", "keep_days", "after_download", "leave_days"):
             if data[column]:  # a form without them leaves them as they are
                 setattr(account, column, data[column])

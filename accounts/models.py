@@ -154,6 +154,7 @@ class Account(models.Model):
     trouble_detail = models.TextField(blank=True)
     trouble_since = models.DateTimeField(null=True)  # the first of the failures in a row
     files_sent = models.BooleanField(default=False)  # the provider files sent mail by itself
+    believed = models.CharField(max_length=500, blank=True)  # servers whose Authentication-Results count, by spaces
 
     objects = AccountQuerySet.as_manager()
 

@@ -10,21 +10,25 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO, cast
 
+from django.conf import settings
 from django.core import signing
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from webmail import connections, html, mime
+from accounts.discovery import ServerURL
+from webmail import connections, html, mime, trust
+from webmail.mime.header import raw_fields
 from webmail.models import Message, MessageBody
 from webmail.prepared import Integer, Prepared
 from webmail.protocols.base import MailStore
 from webmail.protocols.errors import NotFound, ProtocolError
 
 # Raise it when the sanitiser gets better: bodies cleaned by an older one are cleaned again when next opened.
-SANITISER_VERSION = 1
+SANITISER_VERSION = 2
 MAX_PARTS = 20  # text parts of a message that are shown
 MAX_TEXT = 2_000_000  # octets of one text part that are shown; the rest is a download away
+MAX_HEADER = 256 * 1024  # octets of a header that are read for the page of a message
 PREVIEW_OCTETS = 16 * 1024  # of the text are looked at to find its beginning
 PROXY_SALT = "webmail.picture"
 PROXY_SECONDS = 7 * 24 * 3600
@@ -54,17 +58,38 @@ def fetch(message: Message, store: MailStore | None) -> MessageBody:
     texts = _read_all(message, plain, store)
     sources = _read_all(message, marked_up, store)
     body = MessageBody(message=message, text="\n".join(texts), source="\n<hr>\n".join(sources))
+    body.facts = {"authentication": _authentication(message, store).to_json()}
     _clean(message, body)
     body.kept_at = timezone.now()
     MessageBody.objects.update_or_create(
         message=message,
-        defaults={name: getattr(body, name) for name in ("text", "source", "html", "remote", "version", "kept_at")},
+        defaults={
+            name: getattr(body, name) for name in ("text", "source", "html", "remote", "facts", "version", "kept_at")
+        },
     )
     if not message.preview:
         readable = body.text if body.text.strip() else html.html_to_text(body.source) if body.source else ""
         message.preview = mime.preview(readable)[:255]
         Message.objects.filter(pk=message.pk).update(preview=message.preview)
     return body
+
+
+def _authentication(message: Message, store: MailStore | None) -> trust.Authentication:
+    """What the servers that the account believes found out about its sender. Raises MailError."""
+    account = message.account
+    host = ServerURL.parse(account.incoming).host
+    believed = (*trust.checkers_of(host), *account.believed.split(), *settings.BELIEVED)
+    return trust.authentication(raw_fields(header_octets(message, store)), believed)
+
+
+def header_octets(message: Message, store: MailStore | None = None) -> bytes:
+    """The raw header, at most MAX_HEADER octets of it; what follows it may come along. Raises MailError."""
+    octets = bytearray()
+    for chunk in octets_of(message, None if message.blob else "HEADER", store, limit=MAX_HEADER):
+        octets += chunk
+        if len(octets) >= MAX_HEADER or b"\r\n\r\n" in octets:
+            break
+    return bytes(octets[:MAX_HEADER])
 
 
 def preview_of(file: BinaryIO, structure: mime.BodyPart) -> str:
@@ -88,6 +113,7 @@ def _clean(message: Message, body: MessageBody) -> None:
     if body.source:
         cleaned = html.clean(body.source, cid=_cid_urls(message))
         body.html, body.remote = cleaned.html, list(cleaned.remote)
+        body.facts = body.facts | {"trackers": cleaned.trackers, "deceptive": cleaned.deceptive}
         if not body.text.strip():
             body.text = cleaned.text
     body.version = SANITISER_VERSION

@@ -73,6 +73,8 @@ CREDENTIAL_KEYS = _key_file(DATA_DIR / "keys" / "credentials", lambda: Fernet.ge
 
 DEBUG = _flag("WEBMAIL_DEBUG", False)
 ALLOWED_HOSTS = _words("WEBMAIL_ALLOWED_HOSTS") or sorted({"localhost", "127.0.0.1", "[::1]", HOST} - {"0.0.0.0", "::"})  # noqa: S104
+# Servers that check senders for all accounts here, as they name themselves in Authentication-Results (RFC 8601).
+BELIEVED = _words("WEBMAIL_BELIEVED")
 CSRF_TRUSTED_ORIGINS = _words("WEBMAIL_ORIGINS")
 # Set where the site is reached over HTTPS: cookies are then never sent in clear.
 HTTPS = _flag("WEBMAIL_HTTPS", False)

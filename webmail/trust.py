@@ -60,6 +60,13 @@ class Authentication:
     by: str
     results: tuple[Result, ...]
 
+    def to_json(self) -> dict[str, Any]:
+        return {"by": self.by, "results": [[one.method, one.result, one.domain] for one in self.results]}
+
+    @classmethod
+    def from_json(cls, kept: dict[str, Any]) -> Authentication:
+        return cls(kept.get("by", ""), tuple(Result(*one) for one in kept.get("results", ())))
+
     def of(self, method: str) -> str:
         """Its best result; "" if it was not tried."""
         found = [one.result for one in self.results if one.method == method]
@@ -88,11 +95,27 @@ class Authentication:
         )
 
 
+# Names under which the servers of providers check senders, by the registered domain of the server that mail is read from.
+CHECKERS = {
+    "gmail.com": ("mx.google.com",),
+    "googlemail.com": ("mx.google.com",),
+    "fastmail.com": ("messagingengine.com",),
+    "me.com": ("icloud.com",),
+}
+
+
+def checkers_of(host: str) -> tuple[str, ...]:
+    """Whose results count for mail that is read from ``host``: those of its own organisation."""
+    own = organisation(host)
+    return (own, *CHECKERS.get(own, ())) if "." in own else ()
+
+
 def authentication(fields: Sequence[tuple[str, str]], trusted: Iterable[str]) -> Authentication:
     """From the header's fields, names in lower case, the newest first as they stand. Only servers of ``trusted`` names or
     below them are believed, and of those the one that spoke last: older ones may have come with the message (§5)."""
     names = [name.lower() for name in trusted]
-    by, results = "", []
+    by = ""
+    results: list[Result] = []
     for name, value in fields:
         if name != "authentication-results":
             continue

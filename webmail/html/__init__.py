@@ -2,8 +2,8 @@
 
 A leaf. The rules are in webmail.html.rules, the order of the passes in webmail.html.sanitise."""
 
-from webmail.html.document import document
+from webmail.html.document import Theme, document
 from webmail.html.sanitise import Cleaned, clean
 from webmail.html.text import html_to_text, text_markup, text_to_html
 
-__all__ = ["Cleaned", "clean", "document", "html_to_text", "text_markup", "text_to_html"]
+__all__ = ["Cleaned", "Theme", "clean", "document", "html_to_text", "text_markup", "text_to_html"]

@@ -10,9 +10,9 @@ from html import unescape
 
 import tinycss2
 from bleach.css_sanitizer import CSSSanitizer
-from tinycss2.color3 import parse_color
 
-from webmail.html.rules import SHOW
+from webmail.html import colours
+from webmail.html.rules import show
 
 MAX_STYLE = 4_096  # characters of one style attribute
 MAX_DECLARATION = 300  # characters of one declaration; font lists are the longest
@@ -44,9 +44,7 @@ _UNITS = frozenset(
         "px", "pt", "pc", "em", "rem", "ex", "ch", "cm", "mm", "in", "vw", "vh",
     }
 )  # fmt: skip
-_COLOURS = frozenset({"rgb", "rgba", "hsl", "hsla"})
 _IDENT = re.compile(r"-?[A-Za-z][A-Za-z0-9-]{0,40}")
-_HASH = re.compile(r"[0-9A-Fa-f]{3,8}")
 _FONT = re.compile(r"[A-Za-z0-9 ._-]{1,80}")
 # Fonts and grids of tables in, dialogs and layers out.
 _DISPLAY = frozenset(
@@ -63,7 +61,7 @@ class StyleRules(CSSSanitizer):
 
     def sanitize_css(self, style: str) -> str:
         # bleach leaves character references in attribute values as they are.
-        return clean_style((unescape(style) if "&" in style else style).translate(SHOW))
+        return clean_style(show(unescape(style) if "&" in style else style))
 
 
 @lru_cache(maxsize=4096)
@@ -73,31 +71,37 @@ def clean_style(style: str) -> str:
         return ""
     if any(char in style for char in "\\\"'(/{}[]@<"):
         nodes = tinycss2.parse_blocks_contents(style, skip_comments=True, skip_whitespace=True)
-        kept = (_judge(node.lower_name, node.value) for node in nodes if node.type == "declaration")
+        judged = [_judge(node) for node in nodes]
     else:
         # Nothing in it can hide a semicolon: each declaration can be looked up by itself.
-        kept = (_declaration(part) for part in style.split(";"))
-    return ";".join(filter(None, kept))
+        judged = [_declaration(part) for part in style.split(";")]
+    # "!important" is not carried over, as nothing of ours may be overruled; that it wins over the rest here is.
+    return ";".join([text for text, last in judged if text and not last] + [text for text, last in judged if last])
 
 
 @lru_cache(maxsize=8192)
-def _declaration(text: str) -> str:
-    node = tinycss2.parse_one_declaration(text, skip_comments=True)
-    return _judge(node.lower_name, node.value) if node.type == "declaration" else ""
+def _declaration(text: str) -> tuple[str, bool]:
+    return _judge(tinycss2.parse_one_declaration(text, skip_comments=True))
 
 
-def _judge(name: str, tokens: list) -> str:
-    """``name:value`` written anew from the tokens, never copied from the source; "" if anything in it is not allowed.
-    ``!important`` is not carried over: nothing of ours may be overruled."""
+def _judge(node) -> tuple[str, bool]:
+    """``name:value`` and whether it was marked important."""
+    text = _written(node.lower_name, node.value) if node.type == "declaration" else ""
+    return text, bool(text) and node.important
+
+
+def _written(name: str, tokens: list) -> str:
+    """Written anew from the tokens, never copied from the source; "" if anything in it is not allowed."""
     if name == "background":
-        colours = [text for text in map(_colour, tokens) if text]
-        return f"background-color:{colours[0]}" if len(colours) == 1 else ""
+        found = [text for text in (_colour(name, token) for token in tokens) if text]
+        return f"background-color:{found[0]}" if len(found) == 1 else ""
     if name not in PROPERTIES or len(tokens) > 60:
         return ""
-    parts = [_value(name, token) for token in tokens]
+    parts = [_value(name, token) for token in tokens if token.type != "whitespace"]
     if None in parts:
         return ""
-    value = " ".join("".join(part for part in parts if part is not None).split())
+    # Apart even where they stood together ("+1+2"), lest two be read as one.
+    value = " ".join(part for part in parts if part is not None).replace(" , ", ",").replace(" / ", "/")
     if not value or len(value) > MAX_DECLARATION or (name == "display" and value not in _DISPLAY):
         return ""
     return f"{name}:{value}"
@@ -106,17 +110,20 @@ def _judge(name: str, tokens: list) -> str:
 def _value(name: str, token) -> str | None:
     """One component value as safe text, or None."""
     kind = token.type
-    if kind == "whitespace":
-        return " "
     if kind == "ident":
-        return token.value if _IDENT.fullmatch(token.value) else None
+        return _colour(name, token) or (token.value if _IDENT.fullmatch(token.value) else None)
     if kind == "literal":
         return token.value if token.value in (",", "/") else None
     if kind in ("number", "dimension", "percentage"):
         return _number(token)
     if kind == "string":
         return f"'{token.value}'" if name in ("font", "font-family") and _FONT.fullmatch(token.value) else None
-    return _colour(token) or None
+    return _colour(name, token) or None
+
+
+def _colour(name: str, token) -> str:
+    role = colours.role_of(name)
+    return colours.value_of(token, role) if role else ""
 
 
 def _number(token) -> str | None:
@@ -128,16 +135,3 @@ def _number(token) -> str | None:
     if token.type == "number":
         return number
     return number + token.lower_unit if token.lower_unit in _UNITS else None
-
-
-def _colour(token) -> str:
-    """A colour by hash, name or function (CSS Color 4 §4); "" for anything else."""
-    if token.type == "hash":
-        return "#" + token.value if _HASH.fullmatch(token.value) else ""
-    if token.type == "ident":
-        return token.value if parse_color(token) is not None else ""
-    if token.type == "function" and token.lower_name in _COLOURS and len(token.arguments) < 20:
-        parts = [_value("color", part) if part.type != "function" else None for part in token.arguments]
-        if None not in parts:
-            return f"{token.lower_name}({''.join(part or '' for part in parts)})"
-    return ""

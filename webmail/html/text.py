@@ -1,5 +1,6 @@
 """Plain text <-> HTML. To HTML: every piece is escaped by itself, and the tags are these few, whatever the text says:
-``<br>``, ``<blockquote class="q1">`` to ``q4``, ``<div class="sig">`` and ``<a href target rel>``."""
+``<br>``, ``<blockquote class="q1">`` to ``q4``, ``<div class="sig">``, ``<a href target rel>`` and, around a long quote,
+``<details class="quote"><summary>``."""
 
 from __future__ import annotations
 
@@ -9,13 +10,15 @@ from html import escape, unescape
 
 import nh3
 from django.utils.safestring import SafeString, mark_safe
+from django.utils.translation import gettext as _
 
-from webmail.html.rules import DROPPED, ESCAPE, MAX_ELEMENTS, REL, TAGS
+from webmail.html.rules import DROPPED, MAX_ELEMENTS, REL, TAGS, show_escaped
 
 MAX_TEXT = 1_000_000  # characters that are shown; the whole part can still be downloaded
 MAX_WORD = 2_048  # characters of a word in which links are looked for
 MAX_QUOTES = 8  # levels of quoting that are nested; deeper ones stay at the last
 MAX_LINKS = 5_000
+LEAST_FOLDED = 400  # characters of a quote, without white space, that are worth folding
 
 _WORD = re.compile(r"\S+")
 _QUOTE = re.compile(r"(?:>[ ]?)+")
@@ -32,14 +35,49 @@ def text_to_html(text: str) -> str:
     """Plain text (``\\n`` line ends, already unflowed) as an HTML fragment. Runs of spaces are kept as they are, for
     ``white-space: pre-wrap`` in the document shell."""
     text = _UNSAFE.sub("", text[:MAX_TEXT].replace("\r\n", "\n").replace("\r", "\n")).expandtabs(8)
+    lines = [_depth(line) for line in text.split("\n")]
+    folded = _folded(lines)
     writer = _Writer()
-    for line in text.split("\n"):
-        match = _QUOTE.match(line)
-        depth = min(match[0].count(">"), MAX_QUOTES) if match else 0
-        if not depth and line in ("-- ", "--") and not writer.signed:
+    for number, (depth, line) in enumerate(lines):
+        if folded and number in folded:
+            writer.fold(number == folded[0])
+        if (
+            not depth
+            and line in ("-- ", "--")
+            and not writer.signed
+            and not (folded and folded[0] <= number < folded[1])
+        ):
             writer.sign()
-        writer.line(line[match.end() :] if match else line, depth)
+        writer.line(line, depth)
     return writer.finish()
+
+
+def _depth(line: str) -> tuple[int, str]:
+    match = _QUOTE.match(line)
+    return (min(match[0].count(">"), MAX_QUOTES), line[match.end() :]) if match else (0, line)
+
+
+def _folded(lines: list[tuple[int, str]]) -> tuple[int, int] | None:
+    """The first line of what is folded and the one behind it: a long quote, with the line that says whose, if all that
+    the writer says stands on one side of it; of an answer point by point, and of a mere quote, nothing is hidden."""
+    quoted = [number for number, (depth, _text) in enumerate(lines) if depth]
+    if not quoted or sum(len("".join(lines[number][1].split())) for number in quoted) < LEAST_FOLDED:
+        return None
+    first, end = quoted[0], quoted[-1] + 1
+    if any(text.strip() and not depth for depth, text in lines[first:end]):
+        return None
+    start = first
+    while start and not lines[start - 1][1].strip():
+        start -= 1
+    if start and lines[start - 1][1].rstrip().endswith(":"):
+        start -= 2 if start > 1 and lines[start - 1][1].startswith("<") else 1  # broken before the address
+    else:
+        start = first
+    behind = [text for _level, text in lines[end:]]
+    behind = behind[: behind.index("-- ")] if "-- " in behind else behind
+    said_before = any(char.isalnum() for _level, text in lines[:start] for char in text)
+    said_behind = any(char.isalnum() for text in behind for char in text)
+    return (start, end) if said_before != said_behind else None
 
 
 class _Writer:
@@ -48,7 +86,7 @@ class _Writer:
     def __init__(self) -> None:
         self.out: list[str] = []
         self.depth = self.links = 0
-        self.signed = self.fresh = False
+        self.signed = self.signing = self.folding = False
         self.fresh = True
 
     def line(self, text: str, depth: int) -> None:
@@ -59,6 +97,8 @@ class _Writer:
         self.out.extend(self.pieces(text))
 
     def quote(self, depth: int) -> None:
+        if depth and self.signing:
+            self.end_signature()
         while self.depth != depth:
             if self.depth < depth:
                 self.depth += 1
@@ -68,14 +108,28 @@ class _Writer:
                 self.out.append("</blockquote>")
             self.fresh = True
 
+    def end_signature(self) -> None:
+        self.out.append("</div>")
+        self.signing, self.fresh = False, True
+
+    def fold(self, opening: bool) -> None:
+        self.quote(0)
+        if self.signing:
+            self.end_signature()
+        if opening:
+            self.out.append(f'<details class="quote"><summary>{escape(_("Quoted text"))}</summary>')
+        elif self.folding:
+            self.out.append("</details>")
+        self.folding, self.fresh = opening, True
+
     def sign(self) -> None:
         self.quote(0)
         self.out.append('<div class="sig">')
-        self.signed = self.fresh = True
+        self.signed = self.signing = self.fresh = True
 
     def finish(self) -> str:
         self.quote(0)
-        return "".join(self.out) + ("</div>" if self.signed else "")
+        return "".join(self.out) + ("</details>" if self.folding else "") + ("</div>" if self.signing else "")
 
     def pieces(self, line: str) -> Iterator[str]:
         """The line as escaped pieces and links. Most words cannot hold one, which is seen cheaply."""
@@ -138,7 +192,7 @@ def html_to_text(html: str) -> str:
     from webmail.html.tidy import Tidy  # tidy bounds what nh3 is given
 
     clean = nh3.clean(
-        Tidy(html).html.translate(ESCAPE), tags=set(TAGS), clean_content_tags=set(DROPPED),
+        show_escaped(Tidy(html).html), tags=set(TAGS), clean_content_tags=set(DROPPED),
         attributes={"a": {"href"}, "img": {"alt"}}, link_rel=None,
     )  # fmt: skip
     return tagged_to_text(clean)

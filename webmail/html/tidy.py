@@ -8,13 +8,13 @@ text, every end tag matched. It decides nothing about safety; it makes the input
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from html import unescape
 
 from webmail.html.rules import (
     ALLOWED,
+    BODY,
     DROPPED,
-    HIDE,
+    HIDDEN,
     LOADING,
     MAX_ATTRIBUTE,
     MAX_CSS,
@@ -23,9 +23,9 @@ from webmail.html.rules import (
     MAX_ELEMENTS,
     MAX_MARKS,
     MAX_SOURCE,
-    SHOW,
     TAGS,
     VOID,
+    hide,
 )
 
 # Possessive quantifiers: no way of matching twice, so an unclosed quote costs one pass and no more.
@@ -33,7 +33,16 @@ _TAG = re.compile(r"""<(/?)([a-zA-Z][^\s/>]*+)((?:[^>"']++|"[^"]*+"|'[^']*+')*+)
 _LOOSE_TAG = re.compile(r"<(/?)([a-zA-Z][^\s/>]*+)([^>]*+)>")
 _ATTRIBUTE = re.compile(r"""([^\s"'<>/=]++)(?:\s*+=\s*+(?:"([^"]*+)"|'([^']*+)'|([^\s>]++)))?""")
 _COMMENT_END = re.compile(r"--!?>")
-_CONTROLS = {code: None for code in range(32) if code not in (9, 10)} | {127: None} | dict.fromkeys(SHOW)
+_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f" + "".join(HIDDEN.values()) + "]+")
+_MARKS = re.compile(r"[&<>]")
+_MARKUP = re.compile(r"""[&<>"]""")
+# How mail programs mark what they quote, for webmail.html.quotes; of a class or an id, nothing else is kept.
+QUOTED = re.compile(
+    r"gmail_(?:quote|attr|extra)|yahoo_quoted|moz-cite-prefix|divRplyFwdMsg|OutlookMessageHeader|appendonsend"
+    r"|mail-editor-reference-message-container|(?:protonmail|tutanota|zmail)_(?:quote|extra)|WordSection|reply-intro",
+    re.IGNORECASE,
+)
+_SCHEME_NAMES = frozenset({"color-scheme", "supported-color-schemes"})
 # In an attribute, a reference without a semicolon counts only if no name goes on (HTML §13.2.5.73): "?a&copy=2" is one
 # URL.
 _REFERENCE = re.compile(r"&(?:#[0-9]{1,8};?|#[xX][0-9a-fA-F]{1,7};?|[A-Za-z][A-Za-z0-9]{1,31}(?:;|(?![=A-Za-z0-9;])))")
@@ -57,26 +66,29 @@ _CELLS = frozenset({"td", "th", "table", "caption"})
 
 class Tidy:
     """``html`` balanced, ``css`` what <style> elements said, ``loads`` each attribute value that would have loaded
-    something and was dropped (as decoded text), in order; ``elements`` how many start tags are left."""
+    something and was dropped (as decoded text), in order; ``elements`` how many start tags are left and ``depth`` how
+    deep they go; ``body`` the attributes of <body>, ``scheme`` the colour schemes that a <meta> declares."""
 
     def __init__(self, source: str) -> None:
         source = _SURROGATE.sub("\ufffd", source[:MAX_SOURCE])
-        self.source = source.replace("\r\n", "\n").replace("\r", "\n").translate(_CONTROLS)
+        self.source = _CONTROLS.sub("", source.replace("\r\n", "\n").replace("\r", "\n"))
         self.styled = "<style" in self.source.lower()
         self.out: list[str] = []
         self.open: list[str] = []
         self.loads: list[str] = []
-        self.known: dict[tuple[str, str], tuple[str, list[str]]] = {}  # attributes by tag name and text
-        self.css, self.elements, self.marks = "", 0, 0
+        self.known: dict[str, tuple[str, str, list[str]]] = {}  # name, attributes, loads by the text of a start tag
+        self.css = self.body = self.scheme = ""
+        self.elements = self.marks = self.depth = 0
         self._read()
         self._end_to(0)
         self.html = "".join(self.out)
 
     def _read(self) -> None:
-        source, at = self.source, 0
+        source, at, out = self.source, 0, self.out
         while (start := source.find("<", at)) >= 0:
             if start > at:
-                self._text(source[at:start])
+                text = source[at:start]
+                out.append(text) if _MARKS.search(text) is None else self._text(text)
             match = _TAG.match(source, start) or _LOOSE_TAG.match(source, start)
             at = self._not_a_tag(start) if match is None else self._tag(match)
         if at < len(source):
@@ -84,9 +96,9 @@ class Tidy:
 
     def _text(self, text: str) -> None:
         if "&" in text:
-            text = unescape(text).translate(_CONTROLS)
+            text = _CONTROLS.sub("", unescape(text))
         self.marks += text.count("&") + text.count("<") + text.count(">")
-        self.out.append(text.translate(HIDE if self.marks <= MAX_MARKS else _NO_MARKS))
+        self.out.append(hide(text) if self.marks <= MAX_MARKS else text.translate(_NO_MARKS))
 
     def _not_a_tag(self, start: int) -> int:
         """A comment, a declaration, the beginning of a tag that never ends, or a mere "<". Where to go on."""
@@ -111,16 +123,27 @@ class Tidy:
         return run
 
     def _tag(self, match: re.Match[str]) -> int:
-        closing, name, rest = match[1], match[2].lower(), match[3]
-        if closing:
-            self._end(name)
+        """A newsletter's cells are alike: each kind of start tag is read once."""
+        if match[1]:
+            self._end(match[2].lower())
             return match.end()
-        if name in DROPPED:
-            self._attributes(name, rest)
+        known = self.known.get(match[0])
+        if known is None:
+            name, before = match[2].lower(), len(self.loads)
+            attributes = self._attributes(name, match[3])
+            known = self.known[match[0]] = name, attributes, self.loads[before:]
+        else:
+            self.loads += known[2]
+        name, attributes, _ = known
+        if name in TAGS:
+            if self.elements < MAX_ELEMENTS:
+                self._start(name, attributes)
+        elif name in DROPPED:
             return self._skip(name, match)
-        attributes = self._attributes(name, rest)
-        if name in TAGS and self.elements < MAX_ELEMENTS:
-            self._start(name, attributes)
+        elif name == "body":
+            self.body = self.body or attributes
+        elif name == "meta":
+            self.scheme = self.scheme or _declared_scheme(match[3])
         return match.end()
 
     def _skip(self, name: str, match: re.Match[str]) -> int:
@@ -133,64 +156,59 @@ class Tidy:
         return end.end() if end else len(self.source)
 
     def _attributes(self, name: str, text: str) -> str:
-        """The allowed ones, quoted. The cells of a newsletter are alike: each kind of tag is read once."""
+        """The allowed ones, quoted. Entities stay as they are: the parser behind reads them as it reads the rest."""
         if not text or text == "/":
             return ""
-        found = self.known.get((name, text))
-        if found is None:
-            before = len(self.loads)
-            found = self.known[name, text] = (self._read_attributes(name, text), self.loads[before:])
-        else:
-            self.loads += found[1]
-        return found[0]
-
-    def _read_attributes(self, name: str, text: str) -> str:
-        """Entities stay as they are: the parser behind reads them as it reads the rest."""
-        allowed, kept, seen = ALLOWED.get(name, frozenset()), [], set()
-        for match in _ATTRIBUTE.finditer(text):
-            key = match[1].lower()
-            if key in seen:
+        allowed, kept = BODY if name == "body" else ALLOWED.get(name, frozenset()), {}
+        for key, double, single, bare in _ATTRIBUTE.findall(text):
+            key, value = key.lower(), double or single or bare
+            if key in kept:
                 continue
-            value = next((group for group in match.group(2, 3, 4) if group is not None), "")
             if key in LOADING and not (name == "img" and key == "src"):
                 self.loads.append(attribute_text(value[:MAX_ATTRIBUTE]))
                 continue
             if key == "style" and "(" in value:
                 self.loads.extend(css_urls(attribute_text(value[:MAX_ATTRIBUTE])))
-            if key not in allowed and not (self.styled and key in ("class", "id")):
+            if key not in allowed and not self._is_hint(name, key, value):
                 continue
             if len(value) > (MAX_DATA_URL if key == "src" else MAX_ATTRIBUTE):
                 continue
-            seen.add(key)
-            if "&" in value:
-                value = attribute_text(value)
-            # css-inline parses style attributes, and there quotes mean something.
-            value = value.replace("&", "&amp;").replace('"', "&quot;") if key == "style" else value
-            kept.append(f' {key}="{value.translate(_HIDE_STYLE if key == "style" else HIDE)}"')
-        return "".join(kept)
+            kept[key] = f' {key}="{_quoted(key, value)}"'
+        return "".join(kept.values())
+
+    def _is_hint(self, name: str, key: str, value: str) -> bool:
+        """Whether an attribute that nobody will see tells css-inline or webmail.html.quotes something."""
+        if key in ("class", "id"):
+            return self.styled or QUOTED.search(value[:200]) is not None
+        return key == "type" and name == "blockquote"
 
     def _start(self, name: str, attributes: str) -> None:
         if name in _ENDS:
             ends, barriers = _ENDS[name]
-            self._close(lambda tag: tag in ends, barriers)
+            self._close(ends, barriers)
         if name not in VOID:
             if len(self.open) >= MAX_DEPTH:
                 return
             self.open.append(name)
+            if len(self.open) > self.depth:
+                self.depth += 1
         self.elements += 1
         self.out.append(f"<{name}{attributes}>")
 
     def _end(self, name: str) -> None:
-        if name in ("br", "p") and name not in self.open:
+        if self.open and self.open[-1] == name:
+            del self.open[-1]
+            self.out.append(f"</{name}>")
+        elif name in ("br", "p") and name not in self.open:
             self._start("br", "")  # HTML §13.2.6.4.7: both of these end tags make an element
         elif name in TAGS and name not in VOID:
             barriers = frozenset() if name == "table" else {"table"} if name in _TABLE else _CELLS
-            self._close(lambda tag: tag == name, barriers)
+            self._close({name}, barriers)
 
-    def _close(self, wanted: Callable[[str], bool], barriers: set[str] | frozenset[str]) -> None:
+    def _close(self, wanted: set[str], barriers: set[str] | frozenset[str]) -> None:
         """End the innermost wanted element, and all in it; nothing if a barrier comes first."""
         for index in range(len(self.open) - 1, -1, -1):
-            if wanted(self.open[index]):
+            if self.open[index] in wanted:
                 return self._end_to(index)
             if self.open[index] in barriers:
                 return None
@@ -202,12 +220,27 @@ class Tidy:
 
 
 _NO_MARKS = dict.fromkeys(map(ord, "&<>"))
-_HIDE_STYLE = {ord("<"): HIDE[ord("<")], ord(">"): HIDE[ord(">")]}
 
 
 def attribute_text(value: str) -> str:
     """An attribute's value with its character references decoded."""
-    return _REFERENCE.sub(lambda match: unescape(match[0]), value).translate(_CONTROLS)
+    return _CONTROLS.sub("", _REFERENCE.sub(lambda match: unescape(match[0]), value)) if "&" in value else value
+
+
+def _quoted(key: str, value: str) -> str:
+    """An attribute's value as it stands between double quotes."""
+    if _MARKUP.search(value) is None:
+        return value
+    value = attribute_text(value)
+    if key == "style":  # css-inline parses these, and there quotes mean something
+        return hide(value).replace(HIDDEN["&"], "&amp;").replace(HIDDEN['"'], "&quot;")
+    return hide(value)
+
+
+def _declared_scheme(attributes: str) -> str:
+    """What a <meta> tag declares the message to be made for (HTML §4.2.5.1); "" if it is about something else."""
+    found = {match[1].lower(): match[2] or match[3] or match[4] or "" for match in _ATTRIBUTE.finditer(attributes)}
+    return found.get("content", "")[:100].lower() if found.get("name", "").lower() in _SCHEME_NAMES else ""
 
 
 _URL = re.compile(r"""url\(\s*+["']?([^"')\s]++)""", re.IGNORECASE)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import mimetypes
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 from urllib.parse import quote
 
 from django.contrib.auth.decorators import login_required
@@ -23,13 +23,14 @@ from django.views.decorators.http import require_POST, require_safe
 from accounts.models import Identity
 from accounts.requests import Request
 from accounts.troubles import explain
-from webmail import bodies, html, mime
+from webmail import bodies, html, mime, trust
 from webmail.models import Message, MessageBody, RemotePermission
 from webmail.prepared import Integer, Prepared
 from webmail.protocols.errors import MailError, NotFound
 from webmail.views import listing, navigation
 from webmail.views.mailbox import list_context
 from webmail.views.redirection import back
+from webmail.views.standing import sign_of
 from webmail.views.unchanged import while_unchanged
 
 # The wall: no script, nothing from outside, no forms, framed by us only; a browser that opens it directly is as safe.
@@ -168,6 +169,10 @@ def present(request: Request, row: Message, mine: set[str], open_: bool) -> dict
     }
     if open_:
         entry |= _readable(request, row)
+    if "body" in entry and sender.email.lower() not in mine:
+        facts = entry["body"].facts
+        found = trust.Authentication.from_json(facts.get("authentication", {}))
+        entry["sign"] = sign_of(request.user, row, found, facts.get("deceptive", []))
     return entry
 
 
@@ -196,6 +201,11 @@ def _readable(request: Request, row: Message) -> dict[str, Any]:
         "markup": "" if body.source else html.text_markup(body.text),
         "blocked": len(body.remote) if body.source and not shown else 0,
         "pictures": shown,
+        "trackers": body.facts.get("trackers", 0),
+        "deceptive": body.facts.get("deceptive", []),
+        # Only where the colours are not the sender's anyway is there something to choose.
+        "adapted": request.user.theme != "light" and "light-dark(" in body.html,
+        "original": request.GET.get("colours") == "original",
         "files": [_file(row, part) for part in files if not (part.cid and f"cid:{part.cid}" in referred)],
     }
 
@@ -277,10 +287,14 @@ def body(request: Request, pk: int) -> HttpResponse:
 
 
 def _document(request: Request, message: Message, kept: MessageBody) -> str:
+    theme = cast(html.Theme, request.user.theme)
     if not kept.source or request.GET.get("as") == "text":
-        return html.document(html.text_to_html(kept.text), lang=translation.get_language() or "", plain=True)
+        return html.document(
+            html.text_to_html(kept.text), lang=translation.get_language() or "", plain=True, theme=theme
+        )
     fragment = bodies.with_pictures(message, kept) if kept.remote and pictures_allowed(request, message) else kept.html
-    return html.document(fragment, lang="", plain=False)
+    original = request.GET.get("colours") == "original"
+    return html.document(fragment, plain=False, theme=theme, original=original)
 
 
 def _walled(document: str) -> HttpResponse:

@@ -1,0 +1,77 @@
+"""What the page of a message says about whom it is from."""
+
+from __future__ import annotations
+
+import pytest
+
+from accounts.models import Account
+from tests.letters import letter
+from tests.views.conftest import Person
+
+SERVER = "mx.example.net"
+
+
+@pytest.fixture
+def believing(alice: Person) -> Person:
+    Account.objects.filter(pk=alice.account.pk).update(believed=SERVER)
+    return alice
+
+
+def opened(person: Person, subject: str) -> str:
+    return person.get(f"/messages/{person.message(subject).pk}/").content.decode()
+
+
+def from_shop(subject: str, results: str, sender: str = "Shop <news@shop.example>") -> bytes:
+    return letter(subject, sender=sender, headers={"Authentication-Results": results})
+
+
+def test_a_sender_that_the_accounts_server_checked_is_shown_as_verified(believing: Person) -> None:
+    believing.receive(from_shop("Offer", f"{SERVER}; dmarc=pass header.from=shop.example"))
+    page = opened(believing, "Offer")
+    assert 'class="trust ok"' in page
+    assert "mx.example.net has checked that this comes from shop.example" in page
+
+
+def test_a_forged_sender_is_shown_as_not_verified(believing: Person) -> None:
+    believing.receive(from_shop("Offer", f"{SERVER}; dmarc=fail header.from=shop.example"))
+    assert 'class="trust bad"' in opened(believing, "Offer")
+
+
+def test_a_server_that_nobody_believes_says_nothing(believing: Person) -> None:
+    believing.receive(from_shop("Offer", "mx.evil.example; dmarc=pass header.from=shop.example"))
+    assert 'class="trust' not in opened(believing, "Offer")
+
+
+def test_the_first_message_of_somebody_says_so_and_the_second_does_not(alice: Person) -> None:
+    alice.receive(
+        letter("One", sender="Eve <eve@new.example>", minutes_ago=5), letter("Two", sender="Eve <eve@new.example>")
+    )
+    assert "First message from this address" in opened(alice, "One")
+    assert "First message from this address" not in opened(alice, "Two")
+
+
+def test_an_address_that_passes_for_one_that_the_person_writes_to_is_warned_of(alice: Person) -> None:
+    from django.utils import timezone
+
+    from webmail.correspondents import wrote_to
+
+    wrote_to(alice.account, [("ingrid@fjellverk.example", "Ingrid", timezone.now())])
+    alice.receive(letter("Invoice", sender="Ingrid <ingrid@fje11verk.example>"))
+    page = opened(alice, "Invoice")
+    assert "Not who it seems" in page
+    assert "which is easily taken for fjellverk.example" in page
+
+
+def test_a_link_that_names_another_host_and_answers_that_go_elsewhere_are_told(alice: Person) -> None:
+    markup = '<p>Pay at <a href="https://evil.example/pay">https://bank.example/pay</a></p>'
+    alice.receive(letter("Pay", html=markup, sender="Bank <post@bank.example>", headers={"Reply-To": "x@evil.example"}))
+    page = opened(alice, "Pay")
+    assert "leads to evil.example." in page
+    assert "Answers go to x@evil.example, not to post@bank.example." in page
+
+
+def test_what_is_said_of_a_hostile_name_is_text(alice: Person) -> None:
+    alice.receive(letter("Odd", sender='"<script>alert(1)</script>x@y.example" <a@b.example>'))
+    page = opened(alice, "Odd")
+    assert "<script>alert" not in page
+    assert "Look twice" in page
