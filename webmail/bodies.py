@@ -6,6 +6,7 @@ decided when a message is shown and never kept with it.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO, cast
@@ -22,12 +23,13 @@ from webmail.mime.header import raw_fields
 from webmail.models import Message, MessageBody
 from webmail.prepared import Integer, Prepared
 from webmail.protocols.base import MailStore
-from webmail.protocols.errors import NotFound, ProtocolError
+from webmail.protocols.errors import MailError, NotFound, ProtocolError
 
+log = logging.getLogger(__name__)
 # Raise it when the sanitiser gets better: bodies cleaned by an older one are cleaned again when next opened.
 SANITISER_VERSION = 2
-MAX_PARTS = 20  # text parts of a message that are shown
-MAX_TEXT = 2_000_000  # octets of one text part that are shown; the rest is a download away
+# Raise it when messages are read better: a body read in an older way is read anew when next opened, if its server answers.
+READING_VERSION = 1
 MAX_HEADER = 256 * 1024  # octets of a header that are read for the page of a message
 PREVIEW_OCTETS = 16 * 1024  # of the text are looked at to find its beginning
 PROXY_SALT = "webmail.picture"
@@ -43,35 +45,59 @@ def body_of(message: Message) -> MessageBody:
     if not kept:
         return fetch(message, None)
     body = kept[0]
+    if body.facts.get("reading") != READING_VERSION:
+        try:
+            return fetch(message, None, body.facts.get("charset", ""))
+        except MailError as error:
+            log.info("message %s is shown as it was read before: %s", message.pk, error)
     if body.version != SANITISER_VERSION:
         _clean(message, body)
         body.save()
     return body
 
 
-def fetch(message: Message, store: MailStore | None) -> MessageBody:
-    """Read the text parts, clean and keep them; through ``store`` if one is at hand. Raises MailError."""
+def fetch(message: Message, store: MailStore | None, charset: str = "") -> MessageBody:
+    """Read the texts, clean and keep them; through ``store`` if one is at hand, and in ``charset`` if the reader chose
+    one. Raises MailError, and ValueError if that is no charset."""
     root = message.body_part or mime.BodyPart(part_id="1")
-    chosen = mime.select_bodies(root)
-    plain = [part for part in chosen.text if part.type == "text/plain"][:MAX_PARTS]
-    marked_up = [part for part in chosen.html if part.type == "text/html"][:MAX_PARTS]
-    texts = _read_all(message, plain, store)
-    sources = _read_all(message, marked_up, store)
-    body = MessageBody(message=message, text="\n".join(texts), source="\n<hr>\n".join(sources))
-    body.facts = {"authentication": _authentication(message, store).to_json()}
+    reading = mime.read_message(root, lambda part, most: octets_of(message, part or None, store, most), charset)
+    if reading.root != root:  # files were found inside of parts
+        message.structure, message.has_attachment = reading.root.to_json(), True
+        Message.objects.filter(pk=message.pk).update(structure=message.structure, has_attachment=True)
+    body = MessageBody(message=message, text=_plain(reading.text), source=_marked_up(reading.html))
+    body.facts = mime.facts(reading) | {"authentication": _authentication(message, store).to_json()}
+    body.facts |= {"reading": READING_VERSION} | ({"charset": charset} if charset else {})
     _clean(message, body)
     body.kept_at = timezone.now()
-    MessageBody.objects.update_or_create(
-        message=message,
-        defaults={
-            name: getattr(body, name) for name in ("text", "source", "html", "remote", "facts", "version", "kept_at")
-        },
-    )
+    kept = ("text", "source", "html", "remote", "version", "kept_at", "facts")
+    MessageBody.objects.update_or_create(message=message, defaults={name: getattr(body, name) for name in kept})
     if not message.preview:
-        readable = body.text if body.text.strip() else html.html_to_text(body.source) if body.source else ""
-        message.preview = mime.preview(readable)[:255]
+        message.preview = mime.preview(body.text)[:255]
         Message.objects.filter(pk=message.pk).update(preview=message.preview)
     return body
+
+
+def _plain(texts: Sequence[mime.ReadText]) -> str:
+    """All of them as plain text, in order."""
+    return "\n".join(
+        (html.html_to_text(read.text) if read.part.type == "text/html" else read.text) + _goes_on(read)
+        for read in texts
+    )
+
+
+def _marked_up(texts: Sequence[mime.ReadText]) -> str:
+    """All of them as HTML, in order; "" if none is: then the plain text is what is shown."""
+    if all(read.part.type != "text/html" for read in texts):
+        return ""
+    return "\n<hr>\n".join(read.text if read.part.type == "text/html" else _as_html(read) for read in texts)
+
+
+def _as_html(read: mime.ReadText) -> str:
+    return f'<div style="white-space: pre-wrap">{html.text_to_html(read.text + _goes_on(read))}</div>'
+
+
+def _goes_on(read: mime.ReadText) -> str:
+    return "\n\n" + _("[The message goes on. Download it to read the rest.]") if read.cut else ""
 
 
 def _authentication(message: Message, store: MailStore | None) -> trust.Authentication:
@@ -104,7 +130,7 @@ def preview_of(file: BinaryIO, structure: mime.BodyPart) -> str:
         octets += chunk
         if len(octets) > PREVIEW_OCTETS:
             break
-    text = mime.decode_text(bytes(octets[:PREVIEW_OCTETS]), part.charset)
+    text = mime.without_files(mime.decode_text(bytes(octets[:PREVIEW_OCTETS]), part.charset, part.type))
     return mime.preview(html.html_to_text(text) if part.type == "text/html" else text)[:255]
 
 
@@ -139,29 +165,6 @@ def _cid_urls(message: Message) -> Callable[[str], str | None]:
     return url_of
 
 
-def _read_all(message: Message, parts: Sequence[mime.BodyPart], store: MailStore | None) -> list[str]:
-    """At most MAX_TEXT in all, however many parts there are."""
-    texts: list[str] = []
-    for part in parts:
-        if sum(map(len, texts)) < MAX_TEXT:
-            texts.append(_read(message, part, store))
-    return texts
-
-
-def _read(message: Message, part: mime.BodyPart, store: MailStore | None) -> str:
-    octets = bytearray()
-    for chunk in mime.decode_transfer(octets_of(message, part.part_id, store, limit=MAX_TEXT * 2), part.encoding):
-        octets += chunk
-        if len(octets) > MAX_TEXT:
-            break
-    text = mime.decode_text(bytes(octets[:MAX_TEXT]), part.charset)
-    if part.format_flowed and part.type == "text/plain":
-        text = mime.unflow(text, part.delsp)
-    if len(octets) > MAX_TEXT:
-        text += "\n\n" + _("[The message goes on. Download it to read the rest.]")
-    return text
-
-
 def octets_of(
     message: Message, part_id: str | None, store: MailStore | None = None, limit: int | None = None
 ) -> Iterator[bytes]:
@@ -194,13 +197,17 @@ class Part:
 def open_part(message: Message, part_id: str) -> Part:
     """The decoded octets of one part, streamed. Raises NotFound if there is no such part, and other MailErrors."""
     root = message.body_part
-    part = next((p for p in root.walk() if p.part_id == part_id and not p.children), None) if root else None
-    if part is None and root:
-        part = next((p for p in root.walk() if p.part_id == part_id and p.type == "message/rfc822"), None)
-    if part is None:
+    part = next((p for p in root.walk() if p.part_id == part_id and not p.divided), None) if root else None
+    if part is None or root is None:
         raise NotFound(_("There is no such part."))
-    encoded = octets_of(message, part_id)
-    return Part(part, _started(mime.decode_transfer(encoded, part.encoding)))
+    try:
+        if "~" in part_id:
+            encoded = mime.octets_within(root, part_id, lambda part, most: octets_of(message, part or None, None, most))
+        else:
+            encoded = octets_of(message, part_id)
+        return Part(part, _started(mime.decode_transfer(encoded, part.encoding)))
+    except LookupError as error:
+        raise NotFound(_("There is no such part.")) from error
 
 
 def open_whole(message: Message) -> Iterator[bytes]:

@@ -38,6 +38,7 @@ urlpatterns = [
     path("messages/<int:pk>/", message.show, name="message"),
     path("messages/<int:pk>/body/", message.body, name="body"),
     path("messages/<int:pk>/pictures/", message.pictures, name="pictures"),
+    path("messages/<int:pk>/charset/", message.charset, name="charset"),
     path("messages/<int:pk>/parts/<str:part_id>/", message.part, name="part"),
     path("messages/<int:pk>/source/", message.source, name="source"),
     path("messages/<int:pk>/file/", message.download, name="message-file"),

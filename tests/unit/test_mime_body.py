@@ -225,7 +225,7 @@ def test_a_bodystructure_is_decoded():
     [
         ({"filename": "a.txt"}, "a.txt"),
         ({"filename": "../../etc/passwd"}, "_.._etc_passwd"),
-        ({"filename": "C:\\x\\y.exe"}, "C__x_y.exe"),
+        ({"filename": "C:\\x\\y.exe"}, "y.exe"),
         ({"filename": "=?iso-8859-1?q?bl=E5?=.txt"}, "blå.txt"),
         ({"filename": "bl\u00c3\u00a5.txt"}, "blå.txt"),
         ({"filename*": "iso-8859-1'no'bl%E5.txt"}, "blå.txt"),

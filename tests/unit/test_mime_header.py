@@ -165,6 +165,7 @@ def test_no_arrangement_of_specials_makes_it_raise(noise):
     "unit",
     [
         "=?utf-8?q?a",
+        "=??q?",
         "=?a?q?",
         "(",
         '"',

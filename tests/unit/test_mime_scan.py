@@ -42,4 +42,4 @@ def test_every_entity_begins_and_ends_where_it_does_line_by_line(lines: list[tup
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(scan, "CHUNK", chunk)
         patch.setattr(scan, "MAX_LINE", 100)
-        assert told(scan._scan(io.BytesIO(raw))) == told(by_lines(raw))
+        assert told(scan._scan_once(io.BytesIO(raw)).root) == told(by_lines(raw))

@@ -10,7 +10,8 @@ from datetime import UTC, datetime, timedelta, timezone
 from email.utils import parsedate_tz
 
 from webmail.mime.addresses import MAX_FIELD, Address, address_field
-from webmail.mime.words import clean, decode_octets, decode_words
+from webmail.mime.charsets import decode_octets
+from webmail.mime.words import clean, decode_words
 
 MAX_HEADER = 512 * 1024  # octets that are looked at; RFC 5322 knows no limit, Gmail stops at 500 kB
 MAX_FIELDS = 1000  # lines of a header that are taken for fields
@@ -78,12 +79,13 @@ _ADDRESSES = ("from", "to", "cc", "bcc", "reply-to", "sender")
 _PLAIN_FIELD = re.compile(r"^([!-9;-~]{1,100})[ \t]*:[ \t]*(.*)$", re.MULTILINE)
 
 
-def raw_fields(raw: bytes) -> list[tuple[str, str]]:
-    """(lower-case name, unfolded value as text with encoded words intact), in order; garbage lines are skipped."""
+def raw_fields(raw: bytes, charset: str = "") -> list[tuple[str, str]]:
+    """(lower-case name, unfolded value as text with encoded words intact), in order; garbage lines are skipped. At most
+    MAX_FIELDS of the first MAX_HEADER octets. ``charset`` is what 8-bit octets may be in that are not UTF-8."""
     raw = raw[:MAX_HEADER]
     if raw.isascii() and (fields := _plain_fields(raw.decode("ascii"))) is not None:
         return fields
-    return _odd_fields(raw)
+    return _odd_fields(raw, charset)
 
 
 def _plain_fields(text: str) -> list[tuple[str, str]] | None:
@@ -98,14 +100,20 @@ def _plain_fields(text: str) -> list[tuple[str, str]] | None:
     return [(name.lower(), value[:MAX_FIELD]) for name, value in _PLAIN_FIELD.findall(text)[:MAX_FIELDS]]
 
 
-def _odd_fields(raw: bytes) -> list[tuple[str, str]]:
+_BODY_CHARSET = re.compile(rb"^content-type[ \t]*:.{0,300}?charset\*?=\"?([a-z0-9_:.-]{2,40})", re.I | re.M | re.S)
+
+
+def _odd_fields(raw: bytes, charset: str = "") -> list[tuple[str, str]]:
+    """Who writes a subject in raw octets writes it as the text below: that one's charset is the best guess."""
+    if not charset and not raw.isascii() and (match := _BODY_CHARSET.search(raw)):
+        charset = match[1].decode("ascii")
     fields: list[tuple[str, str]] = []
     for line in _unfolded(raw):
         if len(fields) >= MAX_FIELDS:
             break
         if match := _FIELD.fullmatch(line):
             value = match[2][:MAX_FIELD]
-            text = value.decode("ascii") if value.isascii() else decode_octets(value)
+            text = value.decode("ascii") if value.isascii() else decode_octets(value, hint=charset)
             fields.append((match[1].decode("ascii").lower(), text))
     return fields
 
@@ -124,10 +132,11 @@ def _unfolded(raw: bytes) -> list[bytes]:
     return [b"".join(lines) for lines in groups]
 
 
-def parse_header(raw: bytes) -> Header:
-    """Decode a header of at most MAX_HEADER octets (the rest is ignored). About 25 µs for a list's fields."""
+def parse_header(raw: bytes, charset: str = "") -> Header:
+    """Decode a header of at most MAX_HEADER octets (the rest is ignored). About 25 µs for a list's fields. ``charset`` is
+    that of the text, if known: raw 8-bit octets are likely in it where they are not UTF-8."""
     fields: dict[str, list[str]] = {}
-    for name, value in raw_fields(raw):
+    for name, value in raw_fields(raw, charset):
         if name in fields:
             fields[name].append(value)
         else:

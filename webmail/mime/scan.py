@@ -6,18 +6,26 @@ library's parser keeps everything, recurses per level and is quadratic on some i
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+import itertools
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
 from webmail.mime.header import raw_fields
 from webmail.mime.parts import MAX_DEPTH, MAX_PARTS, BodyPart, make_part
-from webmail.mime.words import parse_params
+from webmail.mime.words import decode_param, parse_params
 
 MAX_PART_HEADER = 64 * 1024  # octets of one part's header that are looked at
 MAX_LINE = 64 * 1024  # octets read as one line; what follows is more of the same line
+MAX_DASHES = 100_000  # lines that begin with "--" which are looked at; what follows divides nothing any more
 MAX_BOUNDARY = 200  # RFC 2046 §5.1.1 says 70
 CHUNK = 256 * 1024
+FIRST_BLOCK = (
+    1024  # octets that are read to find the next boundary; twice as many each time, or all would be read again
+)
+GUESS_READS = 64 * 1024  # octets of a multipart that its boundary is looked for in, where none is declared
+MAX_GUESSES = 10  # multiparts of one message whose boundary is guessed, and lines that it may be
 _CONTENT = frozenset({"content-type", "content-transfer-encoding", "content-disposition", "content-id"})
 
 
@@ -40,26 +48,33 @@ class _Entity:
         encoded = self.fields.get("content-transfer-encoding", "").strip().lower()
         return self.type in ("message/rfc822", "message/global") and encoded not in ("base64", "quoted-printable")
 
-    def describe(self, header: bytes) -> None:
-        """Take over what the header says, once it is read."""
-        for name, value in raw_fields(header):
+    def describe(self, header: bytes, guessed: bytes) -> bool:
+        """Take over what the header says, once it is read; ``guessed`` is the boundary, if not the one that it says.
+        Whether it says anything, or is empty as it may be."""
+        fields = raw_fields(header)
+        for name, value in fields:
             if name in _CONTENT:
                 self.fields.setdefault(name, value)
         self.type, self.params = parse_params(self.fields.get("content-type", self.default))
         if self.type.startswith("multipart/"):
-            boundary = self.params.get("boundary", "").encode("utf-8", "replace").rstrip()
+            declared = self.params.get("boundary") or decode_param(self.params, "boundary")
+            boundary = guessed or declared.encode("utf-8", "replace").rstrip()
             self.boundary = boundary if len(boundary) <= MAX_BOUNDARY else b""
+        return bool(fields) or not header.strip()
 
 
 class _Scanner:
     """Feed it lines. ``open`` are the multiparts whose boundary may come, outermost first; ``entity`` is where we are;
     ``header`` collects while inside a header and is None inside a body."""
 
-    def __init__(self) -> None:
+    def __init__(self, guessed: Mapping[int, bytes] | None = None) -> None:
+        self.guessed = guessed or {}  # boundaries by where the body of their multipart begins
         self.root = self.entity = _Entity()
         self.open: list[_Entity] = []
+        self.multiparts: list[_Entity] = []
         self.header: bytearray | None = bytearray()
         self.count = 1
+        self.full = False  # another part would be one too many
         self.line_end = 0  # octets of the line end before the current line
 
     def line(self, line: bytes, at: int, whole: bool) -> None:
@@ -91,10 +106,13 @@ class _Scanner:
     def _end_header(self, at: int) -> None:
         """The body begins: that of a leaf, the preamble of a multipart, or the header of a message in the message."""
         entity = self.entity
-        entity.describe(bytes(self.header or b""))
+        if not entity.describe(bytes(self.header or b""), self.guessed.get(at, b"")) and entity is self.root:
+            at = 0  # a message without any header is all text
         entity.start = entity.end = at
         self.header = None
         self.line_end = 0
+        if entity.type.startswith("multipart/"):
+            self.multiparts.append(entity)
         if _depth(entity) >= MAX_DEPTH:
             return
         if entity.boundary:
@@ -122,7 +140,8 @@ class _Scanner:
             self._close(multipart, max(at - self.line_end, 0), keep=True)
             del self.open[index + (not closing) :]
             self.entity, self.header = multipart, None
-            if not closing and self.count < MAX_PARTS:
+            self.full = not closing and self.count >= MAX_PARTS
+            if not closing and not self.full:
                 digest = multipart.type == "multipart/digest"  # RFC 2046 §5.1.5
                 self._begin(multipart, "message/rfc822" if digest else "text/plain", at + len(line))
             return True
@@ -152,13 +171,37 @@ def _depth(entity: _Entity) -> int:
 
 
 def _scan(raw: BinaryIO) -> _Entity:
+    """Where each part is. A multipart whose boundary is missing or never comes gets the one it seems to have."""
+    scanner = _scan_once(raw)
+    undivided = [entity for entity in scanner.multiparts if not entity.children]
+    guessed = {entity.start: boundary for entity in undivided[:MAX_GUESSES] if (boundary := _seeming(raw, entity))}
+    return _scan_once(raw, guessed).root if guessed else scanner.root
+
+
+_SEEMING = re.compile(
+    rb"(?:^|\n)--([^\s-]|[^\s][^\r\n]{0,68}[^\s-])[ \t]*\r?\n(?:(content-[a-z-]{2,30}[ \t]*:)|\r?\n)", re.IGNORECASE
+)
+
+
+def _seeming(raw: BinaryIO, entity: _Entity) -> bytes:
+    """The first line with two dashes that a header comes after, or an empty one if the same line ends it all later."""
+    raw.seek(entity.start)
+    window = raw.read(min(GUESS_READS, entity.end - entity.start))
+    for match in itertools.islice(_SEEMING.finditer(window), MAX_GUESSES):
+        if match[2] or window.find(b"\n--" + match[1] + b"--", match.end(1)) >= 0:
+            return match[1]
+    return b""
+
+
+def _scan_once(raw: BinaryIO, guessed: Mapping[int, bytes] | None = None) -> _Scanner:
     """Line by line through headers; in bodies, which are most of a message, only from one "--" to the next."""
-    scanner = _Scanner()
-    at, whole = 0, True
+    scanner = _Scanner(guessed)
+    at, whole, dashes = 0, True, 0
     raw.seek(0)
-    while True:
+    while not scanner.full:
         if whole and scanner.header is None:
-            if not scanner.open:  # no boundary can come any more
+            dashes += 1
+            if not scanner.open or dashes > MAX_DASHES:  # no boundary can come any more
                 at = raw.seek(0, io.SEEK_END)
                 break
             start, line_end = _next_dashes(raw, at)
@@ -171,15 +214,16 @@ def _scan(raw: BinaryIO) -> _Entity:
         at += len(line)
         whole = line.endswith(b"\n")
     scanner.finish(at)
-    return scanner.root
+    return scanner
 
 
 def _next_dashes(raw: BinaryIO, at: int) -> tuple[int, int]:
     """Where the next line that begins with "--" is, ``at`` being the beginning of a line, or the end of all; and the
     octets of the line end before it."""
     raw.seek(at)
-    window, base = b"\n", at - 1  # as if a line had just ended
-    while block := raw.read(CHUNK):
+    window, base, size = b"\n", at - 1, FIRST_BLOCK  # as if a line had just ended
+    while block := raw.read(min(size, CHUNK)):
+        size *= 2
         window += block
         found = window.find(b"\n--")
         if found >= 0:
@@ -224,7 +268,7 @@ def parse_structure(raw: BinaryIO) -> BodyPart:
             part_id,
             kind,
             entity.params,
-            encoding=entity.fields.get("content-transfer-encoding", "").partition(" (")[0] or "7bit",
+            encoding=entity.fields.get("content-transfer-encoding", ""),
             size=entity.end - entity.start,
             disposition=disposition,
             disposition_params=disposition_params,

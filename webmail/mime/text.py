@@ -1,122 +1,31 @@
-"""From encoded octets to text: transfer encodings (RFC 2045 §6), charsets, format=flowed (RFC 3676), previews."""
+"""From decoded octets to text: charsets, line ends, format=flowed (RFC 3676), previews."""
 
 from __future__ import annotations
 
-import binascii
 import re
-from collections.abc import Iterable, Iterator
 
-from webmail.mime.words import clean, decode_octets
+from webmail.mime.charsets import codec, decode_as, decode_octets, html_charset
+from webmail.mime.words import clean
 
-MAX_HELD = 64 * 1024  # octets held back while waiting for a line end
 PREVIEW_READS = 20_000  # characters of a text that a preview may come from
 
 _NEWLINE = re.compile("\r\n?|[\u2028\u2029\x85]")
 
 
-def decode_transfer(chunks: Iterable[bytes], encoding: str) -> Iterator[bytes]:
-    """Undo a Content-Transfer-Encoding, chunk by chunk, in flat memory. Dirt is skipped, an unknown encoding is taken
-    for binary (RFC 2045 §6.4 would forbid to look inside; people want to). Never raises by itself."""
-    encoding = encoding.strip().lower()
-    if encoding == "base64":
-        return _base64(chunks)
-    if encoding == "quoted-printable":
-        return _quoted_printable(chunks)
-    if encoding in ("x-uuencode", "uuencode", "x-uue"):
-        return _uuencode(chunks)
-    return (chunk for chunk in chunks if chunk)
-
-
-_NOT_BASE64 = bytes(set(range(256)) - set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/="))
-
-
-def _base64(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Each run up to its padding stands alone, because some senders join several encoded texts."""
-    held = b""
-    for chunk in chunks:
-        *runs, held = (held + chunk.translate(None, _NOT_BASE64)).split(b"=")
-        whole = len(held) - len(held) % 4
-        octets = b"".join(map(_base64_run, runs)) + binascii.a2b_base64(held[:whole])
-        held = held[whole:]
-        if octets:
-            yield octets
-    if octets := _base64_run(held):
-        yield octets
-
-
-def _base64_run(run: bytes) -> bytes:
-    run = run[:-1] if len(run) % 4 == 1 else run
-    return binascii.a2b_base64(run + b"=" * (-len(run) % 4))
-
-
-def _quoted_printable(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    held = b""
-    for chunk in chunks:
-        held += chunk
-        cut = held.rfind(b"\n") + 1
-        if not cut and len(held) > MAX_HELD:
-            # No line end in sight: keep back only what may be half of "=XY" or of a soft break.
-            mark = held.rfind(b"=", len(held) - 4)
-            cut = mark if mark > 0 else len(held)
-        if cut:
-            yield _unquote(held[:cut])
-            held = held[cut:]
-    if held:
-        yield _unquote(held)
-
-
-def _unquote(octets: bytes) -> bytes:
-    if b" \n" in octets or b" \r\n" in octets or b"\t\n" in octets or b"\t\r\n" in octets:
-        # RFC 2045 §6.7 (3): white space before a line end was added on the way. Not by a regex: that is quadratic.
-        lines = octets.split(b"\n")
-        last = lines.pop()
-        octets = b"".join(
-            line[:-1].rstrip(b" \t") + b"\r\n" if line.endswith(b"\r") else line.rstrip(b" \t") + b"\n"
-            for line in lines
-        )
-        octets += last
-    return binascii.a2b_qp(octets)
-
-
-def _uuencode(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    begun, held = False, b""
-    for chunk in chunks:
-        *lines, held = (held + chunk).split(b"\n")
-        held = held[:MAX_HELD]
-        out = []
-        for line in lines:
-            line = line.rstrip(b"\r")
-            if not begun:
-                begun = line.startswith(b"begin ")
-            elif line == b"end":
-                begun = False
-            else:
-                out.append(_uu_line(line))
-        if octets := b"".join(out):
-            yield octets
-    if begun and (octets := _uu_line(held.rstrip(b"\r"))):
-        yield octets
-
-
-def _uu_line(line: bytes) -> bytes:
-    if not line or line == b"end":
-        return b""
-    try:
-        return binascii.a2b_uu(line)
-    except binascii.Error:
-        # Some encoders leave junk at the end; the first octet says how much is meant.
-        wanted = ((line[0] - 32) & 63) * 4 // 3 + 2
-        try:
-            return binascii.a2b_uu(line[:wanted])
-        except binascii.Error:
-            return b""
-
-
-def decode_text(octets: bytes, charset: str) -> str:
-    """Text as declared, else as detected, else windows-1252 with replacement. No NUL, no lone surrogate; line ends are
-    ``\\n``; a leading BOM is gone. Never raises."""
-    text = decode_octets(octets, charset).replace("\0", "")
-    return _NEWLINE.sub("\n", text).removeprefix("\ufeff")
+def decode_text(octets: bytes, charset: str, type: str = "text/plain", chosen: str = "") -> str:
+    """Text as declared, else as HTML says of itself, else as detected, else windows-1252 with replacement; or, if the
+    reader has ``chosen`` a charset, as that and nothing else. No NUL, no lone surrogate; line ends are ``\\n``; a leading
+    BOM is gone. Raises ValueError if ``chosen`` is no charset, and nothing else."""
+    if chosen:
+        text = decode_as(octets, chosen)
+    elif type == "text/html" and codec(charset) is None:
+        text = decode_octets(octets, html_charset(octets))
+    else:
+        text = decode_octets(octets, charset)
+    text = text.replace("\0", "")
+    if "\r" in text or not text.isascii():
+        text = _NEWLINE.sub("\n", text)
+    return text.removeprefix("\ufeff")
 
 
 _QUOTE = re.compile(r">+")

@@ -1,36 +1,19 @@
-"""Charsets, encoded words (RFC 2047) and parameters (RFC 2231): octets of a header to clean text and back.
+"""Encoded words (RFC 2047) and parameters (RFC 2231): text as it stands in a header to clean text.
 
 Nothing here raises on any input, and everything is linear in it; the bounds are named."""
 
 from __future__ import annotations
 
 import binascii
-import codecs
 import re
 from collections.abc import Mapping
 from urllib.parse import unquote_to_bytes
 
-from charset_normalizer import from_bytes
+from webmail.mime.charsets import decode_octets
 
 MAX_NAME = 200  # characters of a file name that are kept; file systems stop at 255 octets
 MAX_CONTINUATIONS = 200  # RFC 2231 §3 segments of one parameter
 MAX_PARAMS = 500  # parameters of one field; with a name longer than this many segments, the rest is dropped
-GUESS_SAMPLE = 32 * 1024  # octets that charset detection looks at: it costs about 1 ms per kB
-GUESS_LEAST = 24  # octets above 0x7F below which detection is worse than assuming windows-1252
-
-# What a label really means in mail: the superset that the common senders use under that name (WHATWG Encoding §4.2).
-_ALIASES = {
-    "iso-8859-1": "cp1252", "latin1": "cp1252", "latin-1": "cp1252", "iso8859-1": "cp1252", "x-ansi": "cp1252",
-    "iso-8859-9": "cp1254", "iso-8859-11": "cp874", "tis-620": "cp874", "iso-8859-8-i": "iso-8859-8",
-    "iso-8859-8-e": "iso-8859-8", "iso-8859-6-i": "iso-8859-6", "gb2312": "gb18030", "gbk": "gb18030",
-    "x-gbk": "gb18030", "gb_2312-80": "gb18030", "big5": "big5hkscs", "shift_jis": "cp932", "shift-jis": "cp932",
-    "x-sjis": "cp932", "ks_c_5601-1987": "cp949", "ksc5601": "cp949", "euc-kr": "cp949", "x-mac-roman": "mac-roman",
-    "macintosh": "mac-roman", "utf8mb4": "utf-8", "utf-8-sig": "utf-8", "unicode-1-1-utf-7": "utf-7",
-    "iso-2022-jp": "iso-2022-jp-ext", "x-windows-949": "cp949", "windows-31j": "cp932",
-}  # fmt: skip
-_CHARSET = re.compile(r"[a-z0-9][a-z0-9_.:()-]{0,39}")
-# Python codecs that are no charsets of mail; punycode and idna are quadratic besides.
-_NO_CHARSET = frozenset({"idna", "punycode", "unicode-escape", "raw-unicode-escape", "undefined", "ascii", "mbcs"})
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 # C0 and C1 controls, bidi controls (UAX #9), line and paragraph separator, BOM, interlinear marks, tag characters.
@@ -41,8 +24,9 @@ _SPACE = re.compile("[\t\n\v\f\r\x85\u2028\u2029]")
 
 # The second alternative admits a bare "?" inside, which common senders leave in; its length is bounded so that a
 # field full of openings stays linear.
-_WORD = re.compile(r"=\?([^?\s*]{1,40})(?:\*[^?\s]{0,40})?\?([bBqQ])\?([^?]*|(?:[^?]|\?(?!=)){0,500})\?=")
-_NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/]+")
+_WORD = re.compile(r"=\?([^?\s*]{0,40})(?:\*[^?\s]{0,40})?\?([bBqQ])\?([^?]*|(?:[^?]|\?(?!=)){0,500})\?=")
+_NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/=]+")
+_URL_SAFE = bytes.maketrans(b"-_", b"+/")
 
 
 def clean(text: str) -> str:
@@ -51,66 +35,6 @@ def clean(text: str) -> str:
         text = _UNSEEN.sub("", _SPACE.sub(" ", text))
         text = _SURROGATE.sub("\ufffd", text)
     return " ".join(text.split())
-
-
-def codec(charset: str) -> str | None:
-    """The Python codec for a MIME charset label, or None if it is unknown, or says nothing (us-ascii)."""
-    label = charset.strip(" \t\"'").lower()
-    label = _ALIASES.get(label, label)
-    if not _CHARSET.fullmatch(label):
-        return None
-    try:
-        info = codecs.lookup(label)
-    except (LookupError, ValueError):
-        return None
-    is_text = getattr(info, "_is_text_encoding", True)
-    return info.name if is_text and info.name not in _NO_CHARSET else None
-
-
-def decode_octets(octets: bytes, charset: str = "") -> str:
-    """As declared; else UTF-8; else as detected; else windows-1252 with replacement. No lone surrogates come out.
-
-    A declared charset that fits all but a few octets (a text cut in the middle of a character) is believed."""
-    if not (name := codec(charset)) or name == "utf-8":
-        return _utf8(octets) or _SURROGATE.sub("\ufffd", _guess(octets))
-    try:
-        return _SURROGATE.sub("\ufffd", octets.decode(name))
-    except (UnicodeError, ValueError):
-        pass
-    if (text := _strict(octets, "utf-8")) is not None:
-        return text
-    text = octets.decode(name, "replace")
-    if text.count("\ufffd") * 50 <= len(text) + 49:
-        return _SURROGATE.sub("\ufffd", text)
-    return _SURROGATE.sub("\ufffd", _guess(octets))
-
-
-def _utf8(octets: bytes) -> str | None:
-    """UTF-8, forgiving the odd broken sequence if the rest shows that it is meant."""
-    text = octets.decode("utf-8", "replace")
-    broken = text.count("\ufffd")
-    if not broken:
-        return text
-    sound = len(octets) - len(text) + broken  # about the octets in well-formed sequences beyond the first of each
-    return text if broken * 4 <= sound and sound > broken else None
-
-
-def _strict(octets: bytes, name: str) -> str | None:
-    try:
-        return octets.decode(name)
-    except (UnicodeError, ValueError):
-        return None
-
-
-def _guess(octets: bytes) -> str:
-    if b"\x1b$" in octets and (text := _strict(octets, "iso-2022-jp-ext")) is not None:
-        return text
-    sample = octets[:GUESS_SAMPLE]
-    if len(sample.translate(None, bytes(range(128)))) >= GUESS_LEAST:
-        best = from_bytes(sample, steps=5, chunk_size=512, threshold=0.2).best()
-        if best is not None and codec(best.encoding):
-            return octets.decode(best.encoding, "replace")
-    return octets.decode("cp1252", "replace")
 
 
 def decode_words(value: str) -> str:
@@ -138,19 +62,27 @@ def decode_words(value: str) -> str:
 
 def _word_octets(encoding: str, text: str) -> bytes:
     raw = text.encode("utf-8", "replace")
-    if encoding in "bB":
-        raw = _NOT_BASE64.sub(b"", raw)
-        raw = raw[:-1] if len(raw) % 4 == 1 else raw
-        return binascii.a2b_base64(raw + b"=" * (-len(raw) % 4))
-    return binascii.a2b_qp(raw, header=True)
+    if encoding in "qQ":
+        return binascii.a2b_qp(raw, header=True)
+    raw = _NOT_BASE64.sub(b"", raw.translate(_URL_SAFE))
+    if b"=" not in raw and len(raw) % 4 == 0:
+        return binascii.a2b_base64(raw)
+    return b"".join(map(base64_run, raw.split(b"=")))  # some join texts that were encoded one by one
+
+
+def base64_run(run: bytes) -> bytes:
+    """Characters of base64 without their padding, and none that is no such; a single last one says nothing."""
+    run = run[:-1] if len(run) % 4 == 1 else run
+    return binascii.a2b_base64(run + b"=" * (-len(run) % 4))
 
 
 def decode_param(params: Mapping[str, str], name: str) -> str:
     """RFC 2231 §3-4: a parameter with its continuations and charset; else RFC 2047 in it, which is what mail has."""
     if (extended := params.get(name + "*")) is not None:
         return _extended(extended)
-    if (name + "*0") in params or (name + "*0*") in params:
-        return _continued(params, name)
+    for first in (0, 1):  # some count from 1
+        if f"{name}*{first}" in params or f"{name}*{first}*" in params:
+            return _continued(params, name, first)
     value = params.get(name, "")
     if not value.isascii():
         value = _as_octets(value)
@@ -175,12 +107,15 @@ def _extended(value: str) -> str:
     return decode_octets(unquote_to_bytes(rest.split("'", 1)[1].encode("utf-8", "replace")), charset)
 
 
-def _continued(params: Mapping[str, str], name: str) -> str:
-    """Segments are joined as octets, because a character may be cut in two between them."""
+_UNMARKED = re.compile(r"[A-Za-z0-9_:.-]{2,40}'[A-Za-z-]{0,20}'.*%[0-9A-Fa-f]{2}", re.DOTALL)
+
+
+def _continued(params: Mapping[str, str], name: str, first: int) -> str:
+    """Segments are joined as octets, because a character may be cut in two between them. A gap ends them."""
     charset, octets, encoded = "", [], False
-    for number in range(MAX_CONTINUATIONS):
+    for number in range(first, first + MAX_CONTINUATIONS):
         if (segment := params.get(f"{name}*{number}*")) is not None:
-            if number == 0 and segment.count("'") >= 2:
+            if number == first and segment.count("'") >= 2:
                 charset, _, segment = segment.split("'", 2)
             encoded = True
             octets.append(unquote_to_bytes(segment.encode("utf-8", "replace")))
@@ -189,32 +124,56 @@ def _continued(params: Mapping[str, str], name: str) -> str:
         else:
             break
     text = decode_octets(b"".join(octets), charset)
-    return text if encoded else decode_words(text)
+    if encoded:
+        return text
+    return _extended(text) if _UNMARKED.match(text) else decode_words(text)  # encoded, and the mark for it forgotten
 
 
-_PARAM = re.compile(r';\s*([^=;\s"]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)(?:"|$)|([^;]*))', re.DOTALL)
+_PARAM = re.compile(r';\s*(?:\([^()]{0,200}\)\s*)?([^=;\s"()]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)(?:"|$)|([^;]*))', re.DOTALL)
 _QUOTED_PAIR = re.compile(r"\\(.)", re.DOTALL)
+_NO_VALUE = re.compile(r"\s*[a-z]{1,40}(?:\*[0-9]{0,3}){0,2}\s*=", re.IGNORECASE)
+_NO_SEMICOLON = re.compile(r"\s*[^\s;=]{1,200}[\s,]+(?=[a-z]{1,40}\*?=)", re.IGNORECASE)
 
 
 def parse_params(value: str) -> tuple[str, dict[str, str]]:
-    """``text/plain; charset="x"`` -> (lower-case value, parameters by lower-case name). RFC 2045 §5.1, leniently."""
-    head, _, _ = value.partition(";")
+    """``text/plain; charset="x"`` -> (lower-case value, parameters by lower-case name; of one name the first counts).
+    RFC 2045 §5.1, leniently. At most MAX_PARAMS parameters."""
+    head = value.partition(";")[0]
+    if "=" in head:
+        value = _with_semicolon(value)
+        head = value.partition(";")[0]
     params: dict[str, str] = {}
     for match in _PARAM.finditer(value, len(head)):
         if len(params) >= MAX_PARAMS:
             break
         name, quoted, plain = match.groups()
-        text = _QUOTED_PAIR.sub(r"\1", quoted) if quoted is not None else plain.partition(" (")[0].strip()
+        text = _unquoted(quoted) if quoted is not None else plain.partition(" (")[0].strip()
         params.setdefault(name.lower()[:100], text)
-    return head.partition("(")[0].strip().lower(), params
+    return head.partition("(")[0].strip(" \t\r\n\"'").lower(), params
 
 
+def _with_semicolon(value: str) -> str:
+    """Before the first parameter, where there is none or nothing else."""
+    if _NO_VALUE.match(value):
+        return ";" + value
+    match = _NO_SEMICOLON.match(value[:1000])
+    return value[: match.end()].rstrip(" \t,") + ";" + value[match.end() :] if match else value
+
+
+def _unquoted(text: str) -> str:
+    """RFC 5322 §3.2.4. A path of Windows keeps its backslashes, which some senders forget to double."""
+    return text if _WINDOWS_PATH.match(text) else _QUOTED_PAIR.sub(r"\1", text)
+
+
+_WINDOWS_PATH = re.compile(r"[A-Za-z]:\\(?!\\)|\\\\[^\\\"]{1,60}\\(?!\\)")
+_FOLDERS = re.compile(r"\A(?:[A-Za-z]:[\\/]|\\\\)(?:.*[\\/])?", re.DOTALL)
 _NOT_IN_NAMES = re.compile(r'[/\\:*?"<>|]')
 
 
 def safe_name(text: str) -> str:
-    """A file name that is one harmless path component, at most MAX_NAME characters with its extension kept; or ""."""
-    text = _NOT_IN_NAMES.sub("_", clean(text)).lstrip(". ").rstrip(". ")
+    """A file name that is one harmless path component, at most MAX_NAME characters with its extension kept; or "".
+    Of a path of Windows, which tells what the sender has on the disk, only the last component is the name."""
+    text = _NOT_IN_NAMES.sub("_", _FOLDERS.sub("", clean(text))).lstrip(". ").rstrip(". ")
     if len(text) <= MAX_NAME:
         return text
     stem, dot, extension = text.rpartition(".")

@@ -28,6 +28,7 @@ from webmail.models import Message, MessageBody, RemotePermission
 from webmail.prepared import Integer, Prepared
 from webmail.protocols.errors import MailError, NotFound
 from webmail.views import listing, navigation
+from webmail.views.findings import findings
 from webmail.views.mailbox import list_context
 from webmail.views.redirection import back
 from webmail.views.standing import sign_of
@@ -132,6 +133,7 @@ def read_context(request: Request, message: Message, scope: listing.Scope) -> di
         "list_url": scope.href(),
         "in_trash": message.mailbox is not None and message.mailbox.role in ("trash", "junk"),
         "targets": navigation.targets([message.account], listing.mailboxes_of(request.user)),
+        "charsets": charset_names(),
     }
 
 
@@ -169,6 +171,7 @@ def present(request: Request, row: Message, mine: set[str], open_: bool) -> dict
     }
     if open_:
         entry |= _readable(request, row)
+        entry["findings"] = findings(request.user, row, entry["body"].facts) if "body" in entry else []
     if "body" in entry and sender.email.lower() not in mine:
         facts = entry["body"].facts
         found = trust.Authentication.from_json(facts.get("authentication", {}))
@@ -269,6 +272,25 @@ def pictures(request: Request, pk: int) -> HttpResponse:
     elif sender:
         RemotePermission.objects.get_or_create(user=request.user, sender=sender)
     return back(request, reverse("message", args=[pk]))
+
+
+@require_POST
+@login_required
+def charset(request: Request, pk: int) -> HttpResponse:
+    """Read it in the charset that the reader chose; with none, as it says itself."""
+    message = own(request, pk)
+    chosen = request.POST.get("charset", "")
+    if chosen not in dict(charset_names()) and chosen:
+        raise Http404
+    try:
+        bodies.fetch(message, None, chosen)
+    except MailError as error:
+        return _trouble(request, message, error)
+    return back(request, reverse("message", args=[pk]))
+
+
+def charset_names() -> list[tuple[str, str]]:
+    return [(label, _(name)) for label, name in mime.CHARSETS]
 
 
 # --- behind the wall --------------------------------------------------------------------------------------------
