@@ -118,16 +118,36 @@ def _is_operators(url: ServerURL) -> bool:
     return False
 
 
+# Beside what Python's ipaddress holds for special: registered after it was written, or no longer in use.
+UNICAST = ipaddress.ip_network("2000::/3")  # all of IPv6 that is given out (RFC 4291 §2.4)
+TRANSLATED = ipaddress.ip_network("64:ff9b::/96")  # NAT64 (RFC 6052 §2.1)
+SPECIAL = [
+    ipaddress.ip_network(one)
+    for one in ("192.88.99.0/24", "2001::/23", "2001:db8::/32", "3fff::/20")  # RFC 7526, 2928, 3849, 9637
+]
+
+
 def is_public(address: str) -> bool:
     """True for an address that the whole internet may be asked to reach; embedded IPv4 addresses are looked at too."""
     ip = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(ip, ipaddress.IPv6Address):
-        inner = ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None)
-        if inner is None and ip in ipaddress.ip_network("64:ff9b::/96"):  # NAT64, RFC 6052 §2.1
-            inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
-        if inner is not None:
-            return is_public(str(inner))
-    return ip.is_global and not ip.is_multicast
+        inner = _embedded(ip)
+        if inner is not None and not is_public(str(inner)):
+            return False
+        if ip.ipv4_mapped or ip in TRANSLATED:
+            return True
+        if ip not in UNICAST:
+            return False
+    return ip.is_global and not ip.is_multicast and not any(ip in network for network in SPECIAL)
+
+
+def _embedded(ip: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
+    """The IPv4 address that a packet to it may end at: mapped, NAT64, 6to4, Teredo, ISATAP (RFC 5214 §6.1)."""
+    last = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
+    isatap = (int(ip) >> 32) & 0xFCFFFFFF == 0x00005EFE
+    if ip in TRANSLATED or isatap:
+        return last
+    return ip.ipv4_mapped or ip.sixtofour or (ip.teredo[1] if ip.teredo else None)
 
 
 def public_addresses(host: str, port: int) -> tuple[str, ...]:

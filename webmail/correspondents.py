@@ -6,11 +6,10 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from django.db import connection
-from django.db.models import CharField
 
 from accounts.models import Account
 from webmail.models import Correspondent
-from webmail.prepared import Integer, Prepared
+from webmail.prepared import Address, Integer, Prepared
 
 MAX_RECIPIENTS = 50  # of one message that count; more is no correspondence
 
@@ -47,7 +46,7 @@ def _note(account: Account, column: str, better: str, mail: Iterable[tuple[str, 
 _known = Prepared(
     lambda account, email: Correspondent.objects.filter(account_id=account, email=email),
     Integer,
-    CharField(max_length=320),
+    Address,
 )
 
 

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from django.db import connection
-from django.db.models import BigIntegerField, DateTimeField, Field, Model, QuerySet, Value
+from django.db.models import BigIntegerField, CharField, DateTimeField, Field, Model, QuerySet, Value
 from django.db.models.expressions import Col
 
 T = TypeVar("T")
-Integer, Moment = BigIntegerField(), DateTimeField()
+Integer, Moment, Address = BigIntegerField(), DateTimeField(), CharField(max_length=320)
 
 
 class Parameter(Value):

@@ -75,3 +75,27 @@ def test_what_is_said_of_a_hostile_name_is_text(alice: Person) -> None:
     page = opened(alice, "Odd")
     assert "<script>alert" not in page
     assert "Look twice" in page
+
+
+PICTURE = '<p>Look</p><img src="https://pictures.example/a.png" width="300" height="200">'
+
+
+def test_pictures_that_are_allowed_for_a_domain_show_for_all_at_it_until_that_is_taken_back(alice: Person) -> None:
+    for name in ("one", "two"):
+        alice.receive(letter(name, html=PICTURE, sender=f"{name} <{name}@shop.example>"))
+    alice.receive(letter("other", html=PICTURE, sender="Other <x@evilshop.example>"))
+    assert "1 remote picture blocked" in opened(alice, "one")
+    alice.post(f"/messages/{alice.message('one').pk}/pictures/", {"allow": "domain", "next": "/"})
+    for name, blocked in (("one", False), ("two", False), ("other", True)):
+        assert ("1 remote picture blocked" in opened(alice, name)) == blocked
+    assert "Do not always show pictures" in opened(alice, "two")
+    alice.post(f"/messages/{alice.message('two').pk}/pictures/", {"allow": "0", "next": "/"})
+    assert "1 remote picture blocked" in opened(alice, "one")
+
+
+def test_a_domain_that_strangers_share_is_not_offered(alice: Person) -> None:
+    alice.receive(
+        letter("one", html=PICTURE, sender="One <one@gmail.com>"), letter("two", html=PICTURE, sender="T <t@b.example>")
+    )
+    assert "Always from gmail.com" not in opened(alice, "one")
+    assert "Always from b.example" in opened(alice, "two")

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import mimetypes
-import re
-from collections.abc import Iterator
 from typing import Any, cast
-from urllib.parse import quote
 
 from django.contrib.auth.decorators import login_required
-from django.http import Http404, HttpResponse, StreamingHttpResponse
-from django.http.response import HttpResponseBase
+from django.http import Http404, HttpResponse
 from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.urls import reverse
@@ -25,7 +21,7 @@ from accounts.requests import Request
 from accounts.troubles import explain
 from webmail import bodies, html, mime, trust
 from webmail.models import Message, MessageBody, RemotePermission
-from webmail.prepared import Integer, Prepared
+from webmail.prepared import Address, Integer, Prepared
 from webmail.protocols.errors import MailError, NotFound
 from webmail.views import listing, navigation
 from webmail.views.findings import findings
@@ -39,19 +35,6 @@ BODY_POLICY = (
     "sandbox allow-popups allow-popups-to-escape-sandbox allow-same-origin; default-src 'none'; img-src 'self' data:; "
     "style-src 'unsafe-inline'; form-action 'none'; base-uri 'none'; frame-ancestors 'self'"
 )
-PART_POLICY = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src 'self'"
-# Shown in the page; anything else is a download. Checked against the content, not against what the sender says.
-RASTER = {b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg", b"GIF8": "image/gif", b"RIFF": "image/webp"}
-# Types that a download keeps; any other is octets. Never one that a page of ours could load as script, style or markup.
-HARMLESS = {
-    "image/png",
-    "image/jpeg",
-    "image/gif",
-    "image/webp",
-    "application/pdf",
-    "application/zip",
-    "message/rfc822",
-}
 THREAD_SHOWN = 100
 
 
@@ -162,6 +145,7 @@ def present(request: Request, row: Message, mine: set[str], open_: bool) -> dict
         "open": open_,
         "name": _("You") if sender.email.lower() in mine else sender.name or sender.email or _("(no sender)"),
         "email": sender.email,
+        "domain": _own_domain(sender.email),
         "face": (sender.name or sender.email or "?").strip("\"' ")[:1].upper() or "?",
         "to": _to_line(row, mine),
         "time": listing.time_text(timezone.localtime(row.received_at), timezone.localdate()),
@@ -177,6 +161,26 @@ def present(request: Request, row: Message, mine: set[str], open_: bool) -> dict
         found = trust.Authentication.from_json(facts.get("authentication", {}))
         entry["sign"] = sign_of(request.user, row, found, facts.get("deceptive", []))
     return entry
+
+
+# Of people who have nothing to do with each other: what is allowed for one is not for all.
+SHARED = {"gmail.com", "googlemail.com", "outlook.com", "hotmail.com", "live.com", "yahoo.com", "icloud.com", "me.com"}
+SHARED |= {
+    "aol.com",
+    "gmx.de",
+    "gmx.net",
+    "web.de",
+    "proton.me",
+    "protonmail.com",
+    "online.no",
+    "fastmail.com",
+    "mail.ru",
+}
+
+
+def _own_domain(email: str) -> str:
+    domain = email.rpartition("@")[2].lower()
+    return "" if domain in SHARED else domain
 
 
 def _people_fields() -> list[tuple[str, str]]:
@@ -195,7 +199,8 @@ def _readable(request: Request, row: Message) -> dict[str, Any]:
         body = bodies.body_of(row)
     except MailError as error:
         return {"trouble": explain(error, row.account.label), "files": []}
-    shown = bool(body.remote) and pictures_allowed(request, row)
+    always = bool(body.remote) and pictures_always(request, row)
+    shown = bool(body.remote) and (always or request.GET.get("pictures") == "1")
     root = row.body_part
     files = mime.select_bodies(root).attachments if root else ()
     referred = body.source
@@ -204,6 +209,7 @@ def _readable(request: Request, row: Message) -> dict[str, Any]:
         "markup": "" if body.source else html.text_markup(body.text),
         "blocked": len(body.remote) if body.source and not shown else 0,
         "pictures": shown,
+        "always": always,
         "trackers": body.facts.get("trackers", 0),
         "deceptive": body.facts.get("deceptive", []),
         # Only where the colours are not the sender's anyway is there something to choose.
@@ -254,23 +260,40 @@ SHEETS = {
 # --- remote pictures --------------------------------------------------------------------------------------------
 
 
+_permission = Prepared(
+    lambda user, sender, domain: RemotePermission.objects.filter(user_id=user, sender__in=[sender, domain]),
+    Integer,
+    Address,
+    Address,
+)
+
+
+def pictures_always(request: Request, message: Message) -> bool:
+    """The person allowed them for this sender or for all at its domain; looked up when shown, never kept with it."""
+    sender = message.from_email.lower()
+    return bool(_permission(request.user.pk, sender, _at_domain(sender)))
+
+
 def pictures_allowed(request: Request, message: Message) -> bool:
-    """Asked for now, or allowed for this sender; looked up when shown, never kept with the message."""
-    if request.GET.get("pictures") == "1":
-        return True
-    return RemotePermission.objects.filter(user_id=request.user.pk, sender=message.from_email.lower()).exists()
+    return request.GET.get("pictures") == "1" or pictures_always(request, message)
+
+
+def _at_domain(sender: str) -> str:
+    """How a permission for a whole domain is written down."""
+    return "@" + sender.rpartition("@")[2]
 
 
 @require_POST
 @login_required
 def pictures(request: Request, pk: int) -> HttpResponse:
-    """Always show (or no longer show) pictures from this sender."""
-    message = own(request, pk)
-    sender = message.from_email.lower()
-    if request.POST.get("allow") == "0":
-        RemotePermission.objects.filter(user=request.user, sender=sender).delete()
-    elif sender:
-        RemotePermission.objects.get_or_create(user=request.user, sender=sender)
+    """Always show (or no longer show) pictures from this sender, or from all at its domain."""
+    sender = own(request, pk).from_email.lower()
+    allow = request.POST.get("allow", "sender")
+    if allow == "0":
+        RemotePermission.objects.filter(user=request.user, sender__in=[sender, _at_domain(sender)]).delete()
+    elif "@" in sender:
+        whom = _at_domain(sender) if allow == "domain" else sender
+        RemotePermission.objects.get_or_create(user=request.user, sender=whom)
     return back(request, reverse("message", args=[pk]))
 
 
@@ -285,7 +308,7 @@ def charset(request: Request, pk: int) -> HttpResponse:
     try:
         bodies.fetch(message, None, chosen)
     except MailError as error:
-        return _trouble(request, message, error)
+        return trouble(request, message, error)
     return back(request, reverse("message", args=[pk]))
 
 
@@ -304,7 +327,7 @@ def body(request: Request, pk: int) -> HttpResponse:
     try:
         kept = bodies.body_of(message)
     except MailError as error:
-        return _trouble(request, message, error)
+        return trouble(request, message, error)
     return _walled(_document(request, message, kept))
 
 
@@ -328,83 +351,7 @@ def _walled(document: str) -> HttpResponse:
     return response
 
 
-def _trouble(request: Request, message: Message, error: MailError) -> HttpResponse:
-    trouble = explain(error, message.account.label)
+def trouble(request: Request, message: Message, error: MailError) -> HttpResponse:
+    told = explain(error, message.account.label)
     status = 404 if isinstance(error, NotFound) else 503
-    return render(request, "webmail/trouble.html", {"trouble": trouble, "bare": True}, status=status)
-
-
-# --- parts and source -------------------------------------------------------------------------------------------
-
-
-@require_safe
-@login_required
-def part(request: Request, pk: int, part_id: str) -> HttpResponseBase:
-    """A part as a download; a picture of a kind that browsers decode safely may show in the page."""
-    message = own_alone(request, pk)
-    try:
-        opened = bodies.open_part(message, part_id)
-        chunks = iter(opened.chunks)
-        first = next(chunks, b"")
-    except MailError as error:
-        return _trouble(request, message, error)
-    kind = sniff(first) if request.GET.get("inline") == "1" else None
-    response = StreamingHttpResponse(_joined(first, chunks), content_type=kind or "application/octet-stream")
-    name = opened.part.name or ("message.eml" if opened.part.type == "message/rfc822" else "attachment")
-    if kind is None:
-        declared = opened.part.type
-        if declared in HARMLESS:
-            response["Content-Type"] = declared
-        response["Content-Disposition"] = disposition(name)
-    return _hardened(response)
-
-
-def sniff(octets: bytes) -> str | None:
-    """The type of a raster image by its first octets, None for anything else."""
-    for magic, kind in RASTER.items():
-        if octets.startswith(magic) and (kind != "image/webp" or octets[8:12] == b"WEBP"):
-            return kind
-    return None
-
-
-def _joined(first: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
-    yield first
-    yield from rest
-
-
-def disposition(name: str) -> str:
-    """RFC 6266 §4: a plain name for old readers, the true one beside it."""
-    plain = re.sub(r"[^A-Za-z0-9 ._()-]", "_", name)
-    return f"attachment; filename=\"{plain}\"; filename*=UTF-8''{quote(name, safe='')}"
-
-
-def _hardened(response: StreamingHttpResponse) -> HttpResponseBase:
-    response["Content-Security-Policy"] = PART_POLICY
-    response["X-Content-Type-Options"] = "nosniff"
-    response["Cache-Control"] = "private, no-cache"
-    return response
-
-
-@require_safe
-@login_required
-def download(request: Request, pk: int) -> HttpResponseBase:
-    message = own_alone(request, pk)
-    try:
-        chunks = bodies.open_whole(message)
-    except MailError as error:
-        return _trouble(request, message, error)
-    response = StreamingHttpResponse(chunks, content_type="message/rfc822")
-    response["Content-Disposition"] = disposition((mime.safe_name(message.subject) or _("message"))[:80] + ".eml")
-    return _hardened(response)
-
-
-@require_safe
-@login_required
-def source(request: Request, pk: int) -> HttpResponse:
-    """The message as it came over the wire, as text."""
-    message = own_alone(request, pk)
-    try:
-        text = bodies.header_of(message)
-    except MailError as error:
-        return _trouble(request, message, error)
-    return render(request, "webmail/source.html", {"message": message, "text": text})
+    return render(request, "webmail/trouble.html", {"trouble": told, "bare": True}, status=status)

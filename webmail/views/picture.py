@@ -22,7 +22,7 @@ from accounts.discovery import public_addresses
 from accounts.requests import Request
 from webmail.bodies import PROXY_SALT, PROXY_SECONDS
 from webmail.protocols.errors import MailError
-from webmail.views.message import PART_POLICY, sniff
+from webmail.views.parts import PART_POLICY, sniff
 
 _fetches = threading.BoundedSemaphore(4)  # a slow picture server must not hold every thread of the pages
 FETCH_WAIT = 3.0  # seconds

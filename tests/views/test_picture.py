@@ -1,0 +1,131 @@
+"""The picture proxy: it goes where the name pointed when it was checked, and nowhere else."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+from tests.views.conftest import Person
+from webmail import bodies
+from webmail.views import picture
+
+PUBLIC, INNER = "8.8.8.8", "10.0.0.1"
+PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 100
+Answer = tuple[int, dict[str, str], bytes]
+
+
+@dataclass
+class Web:
+    """A web server that all connections of the proxy end at, and a name system; ``connected`` are the addresses that were
+    asked for, ``looked_up`` the names."""
+
+    answers: dict[str, Answer] = field(default_factory=dict)
+    names: dict[str, list[str]] = field(default_factory=dict)
+    connected: list[tuple[str, int]] = field(default_factory=list)
+    looked_up: list[str] = field(default_factory=list)
+
+    def lookup(self, host: str, port: int, **_named: Any) -> list[Any]:
+        self.looked_up.append(host)
+        known = self.names.get(host, [host])
+        address = known.pop(0) if len(known) > 1 else known[0]
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port))]
+
+
+@pytest.fixture
+def web(alice: Person, monkeypatch: pytest.MonkeyPatch) -> Iterator[Web]:  # alice has connected to her servers before
+    web = Web()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            status, headers, body = web.answers[self.path]
+            self.send_response(status)
+            for name, value in headers.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_args: Any) -> None:
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+
+    def connected(address: tuple[str, int], timeout: float) -> socket.socket:
+        web.connected.append(address)
+        connection = socket.socket()
+        connection.settimeout(timeout)
+        connection.connect(server.server_address)
+        return connection
+
+    web.names = {"pictures.example": [PUBLIC], "inner.example": [INNER]}
+    with monkeypatch.context() as patch:
+        patch.setattr("accounts.discovery.socket.getaddrinfo", web.lookup)
+        patch.setattr(picture.socket, "create_connection", connected)
+        yield web
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def ask(alice: Person) -> Callable[[str], Any]:
+    return lambda url: alice.get(bodies.proxy_url(url) or "")
+
+
+def test_a_picture_comes_from_the_address_that_was_checked(web: Web, ask: Callable[[str], Any]) -> None:
+    web.names["pictures.example"] = [PUBLIC, INNER]  # what the name says from the second time on
+    web.answers["/a.png"] = (200, {"Content-Type": "text/html"}, PNG)
+    answer = ask("http://pictures.example/a.png")
+    assert (answer.status_code, answer["Content-Type"], answer.content) == (200, "image/png", PNG)
+    assert "sandbox" in answer["Content-Security-Policy"]
+    assert (web.connected, web.looked_up) == ([(PUBLIC, 80)], ["pictures.example"])
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "http://inner.example/a.png", "http://127.0.0.1/a.png", "http://[::1]/a.png", "//inner.example/a.png",
+        "http://169.254.169.254/latest/meta-data/", "file:///etc/passwd", "ftp://pictures.example/a.png",
+        "http://pictures.example:6379/", "http://user@pictures.example/a.png", "gopher://pictures.example/",
+    ],
+)  # fmt: skip
+def test_a_redirect_leads_nowhere_that_the_first_address_may_not(
+    web: Web, ask: Callable[[str], Any], place: str
+) -> None:
+    web.answers |= {"/go": (302, {"Location": place}, b""), "/a.png": (200, {}, PNG), "/": (200, {}, PNG)}
+    web.answers["/latest/meta-data/"] = (200, {}, PNG)
+    assert ask("http://pictures.example/go").status_code == 502
+    assert web.connected == [(PUBLIC, 80)]
+    assert ask(place if ":" in place.split("/")[0] else f"http:{place}").status_code == 502
+    assert web.connected == [(PUBLIC, 80)]
+
+
+def test_a_redirect_to_a_public_place_is_followed_but_not_for_ever(web: Web, ask: Callable[[str], Any]) -> None:
+    web.answers |= {"/go": (302, {"Location": "/a.png"}, b""), "/a.png": (200, {}, PNG)}
+    web.answers["/round"] = (302, {"Location": "/round"}, b"")
+    assert ask("http://pictures.example/go").status_code == 200
+    assert ask("http://pictures.example/round").status_code == 502
+    assert len(web.connected) == 2 + picture.MAX_REDIRECTS + 1
+
+
+@pytest.mark.parametrize("body", [b"<svg onload=alert(1)>", b"<html>", b"", b"%PDF-1.4", b"RIFF1234WAVE"])
+def test_only_pictures_of_dots_pass(web: Web, ask: Callable[[str], Any], body: bytes) -> None:
+    web.answers["/a.png"] = (200, {"Content-Type": "image/png"}, body)
+    assert ask("http://pictures.example/a.png").status_code == 415
+
+
+def test_a_picture_without_end_is_cut(web: Web, ask: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(picture, "MAX_OCTETS", 1000)
+    web.answers["/a.png"] = (200, {}, PNG + b"\0" * 100_000)
+    assert ask("http://pictures.example/a.png").status_code == 502
+
+
+def test_only_what_we_signed_is_fetched(web: Web, alice: Person) -> None:
+    url = bodies.proxy_url("http://pictures.example/a.png") or ""
+    assert alice.get(url[:-4] + "x/").status_code in (403, 404)
+    assert web.connected == []
