@@ -34,6 +34,7 @@ LAYERS = (
             "webmail.search",
             "webmail.trust",
             "webmail.correspondents",
+            "webmail.outside",
             "webmail.selection",
             "webmail.events",
         ),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 from django.conf import settings
 from django.core import signing
@@ -65,7 +65,7 @@ def fetch(message: Message, store: MailStore | None, charset: str = "") -> Messa
         message.structure, message.has_attachment = reading.root.to_json(), True
         Message.objects.filter(pk=message.pk).update(structure=message.structure, has_attachment=True)
     body = MessageBody(message=message, text=_plain(reading.text), source=_marked_up(reading.html))
-    body.facts = mime.facts(reading) | {"authentication": _authentication(message, store).to_json()}
+    body.facts = mime.facts(reading) | _said_of_sender(message, store)
     body.facts |= {"reading": READING_VERSION} | ({"charset": charset} if charset else {})
     _clean(message, body)
     body.kept_at = timezone.now()
@@ -100,12 +100,21 @@ def _goes_on(read: mime.ReadText) -> str:
     return "\n\n" + _("[The message goes on. Download it to read the rest.]") if read.cut else ""
 
 
-def _authentication(message: Message, store: MailStore | None) -> trust.Authentication:
-    """What the servers that the account believes found out about its sender. Raises MailError."""
+ONE_CLICK = frozenset({"list-unsubscribe", "list-unsubscribe-post"})
+
+
+def _said_of_sender(message: Message, store: MailStore | None) -> dict[str, Any]:
+    """What the servers that the account believes found out: ``authentication``, and ``one_click`` if the way to
+    unsubscribe is the sender's own (RFC 8058 §4: both fields are signed). Raises MailError."""
     account = message.account
-    host = ServerURL.parse(account.incoming).host
-    believed = (*trust.checkers_of(host), *account.believed.split(), *settings.BELIEVED)
-    return trust.authentication(raw_fields(header_octets(message, store)), believed)
+    believed = (
+        *trust.checkers_of(ServerURL.parse(account.incoming).host),
+        *account.believed.split(),
+        *settings.BELIEVED,
+    )
+    fields = raw_fields(header_octets(message, store))
+    found = trust.authentication(fields, believed)
+    return {"authentication": found.to_json(), "one_click": trust.signed_fields(fields, found) >= ONE_CLICK}
 
 
 def header_octets(message: Message, store: MailStore | None = None) -> bytes:

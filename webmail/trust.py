@@ -128,6 +128,22 @@ def authentication(fields: Sequence[tuple[str, str]], trusted: Iterable[str]) ->
     return Authentication(by, tuple(results[:MAX_RESULTS]))
 
 
+def signed_fields(fields: Sequence[tuple[str, str]], found: Authentication) -> frozenset[str]:
+    """Names of the header fields that a DKIM signature covers which the trusted server found valid (RFC 6376 §3.5). Of
+    several signatures of one domain nobody tells which was valid: only what each of them covers counts."""
+    valid = {one.domain for one in found.results if one.method == "dkim" and one.result == "pass"}
+    covered: dict[str, frozenset[str]] = {}
+    for name, value in fields:
+        if name != "dkim-signature":
+            continue
+        tags = dict(re.findall(r"([a-z]+)\s*=\s*([^;]*)", value[:MAX_FIELD].lower()))
+        domain = tags.get("d", "").strip()
+        names = frozenset(word.strip() for word in tags.get("h", "").split(":"))
+        if domain in valid:
+            covered[domain] = covered.get(domain, names) & names
+    return frozenset().union(*covered.values())
+
+
 def _parsed(value: str) -> tuple[str, list[Result]]:
     first, *rest = _split(value)
     server = first.split()[0].lower().strip('"') if first.split() else ""

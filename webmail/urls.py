@@ -17,6 +17,7 @@ from webmail.views import (
     search,
     state,
     stream,
+    unsubscription,
 )
 
 urlpatterns = [
@@ -39,6 +40,7 @@ urlpatterns = [
     path("messages/<int:pk>/", message.show, name="message"),
     path("messages/<int:pk>/body/", message.body, name="body"),
     path("messages/<int:pk>/pictures/", message.pictures, name="pictures"),
+    path("messages/<int:pk>/unsubscription/", unsubscription.unsubscribe, name="unsubscription"),
     path("messages/<int:pk>/charset/", message.charset, name="charset"),
     path("messages/<int:pk>/parts/<str:part_id>/", parts.part, name="part"),
     path("messages/<int:pk>/source/", parts.source, name="source"),

@@ -12,8 +12,7 @@ from typing import Any
 import pytest
 
 from tests.views.conftest import Person
-from webmail import bodies
-from webmail.views import picture
+from webmail import bodies, outside
 
 PUBLIC, INNER = "8.8.8.8", "10.0.0.1"
 PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 100
@@ -66,7 +65,7 @@ def web(alice: Person, monkeypatch: pytest.MonkeyPatch) -> Iterator[Web]:  # ali
     web.names = {"pictures.example": [PUBLIC], "inner.example": [INNER]}
     with monkeypatch.context() as patch:
         patch.setattr("accounts.discovery.socket.getaddrinfo", web.lookup)
-        patch.setattr(picture.socket, "create_connection", connected)
+        patch.setattr(outside.socket, "create_connection", connected)
         yield web
     server.shutdown()
     server.server_close()
@@ -110,7 +109,7 @@ def test_a_redirect_to_a_public_place_is_followed_but_not_for_ever(web: Web, ask
     web.answers["/round"] = (302, {"Location": "/round"}, b"")
     assert ask("http://pictures.example/go").status_code == 200
     assert ask("http://pictures.example/round").status_code == 502
-    assert len(web.connected) == 2 + picture.MAX_REDIRECTS + 1
+    assert len(web.connected) == 2 + outside.MAX_REDIRECTS + 1
 
 
 @pytest.mark.parametrize("body", [b"<svg onload=alert(1)>", b"<html>", b"", b"%PDF-1.4", b"RIFF1234WAVE"])
@@ -120,7 +119,7 @@ def test_only_pictures_of_dots_pass(web: Web, ask: Callable[[str], Any], body: b
 
 
 def test_a_picture_without_end_is_cut(web: Web, ask: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(picture, "MAX_OCTETS", 1000)
+    monkeypatch.setattr(outside, "MAX_OCTETS", 1000)
     web.answers["/a.png"] = (200, {}, PNG + b"\0" * 100_000)
     assert ask("http://pictures.example/a.png").status_code == 502
 

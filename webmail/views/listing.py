@@ -25,6 +25,7 @@ from django.utils.translation import get_language, gettext_lazy, ngettext, pgett
 from django.utils.translation import gettext as _
 
 from accounts.models import User
+from accounts.requests import Request
 from webmail import search
 from webmail.models import Mailbox, Message
 from webmail.operations import last_id
@@ -250,6 +251,17 @@ def place(messages: Iterable[Message], user: User) -> list[Message]:
             message.remote_mailbox = mailboxes[message.remote_mailbox_id]
         found.append(message)
     return found
+
+
+_own = Prepared(lambda pk, user: Message.objects.filter(pk=pk, account__user_id=user), Integer, Integer)
+
+
+def own(request: Request, pk: int) -> Message:
+    """Raises Http404 for a message that is not theirs or in no folder that they see."""
+    found = place(_own(pk, request.user.pk), request.user)
+    if not found:
+        raise Http404
+    return found[0]
 
 
 def scope_of(user: User, key: str, filter: str = "", query: str = "") -> Scope:

@@ -29,6 +29,7 @@ from webmail.views.mailbox import list_context
 from webmail.views.redirection import back
 from webmail.views.standing import sign_of
 from webmail.views.unchanged import while_unchanged
+from webmail.views.unsubscription import way_of
 
 # The wall: no script, nothing from outside, no forms, framed by us only; a browser that opens it directly is as safe.
 BODY_POLICY = (
@@ -38,7 +39,6 @@ BODY_POLICY = (
 THREAD_SHOWN = 100
 
 
-_own = Prepared(lambda pk, user: Message.objects.filter(pk=pk, account__user_id=user), Integer, Integer)
 _conversation = Prepared(
     lambda thread: (
         Message.objects.filter(thread_id=thread, mailbox__hidden=False)
@@ -50,14 +50,6 @@ _conversation = Prepared(
 _addresses_of = Prepared(
     lambda user: Identity.objects.filter(account__user_id=user).order_by().values_list("address"), Integer
 )
-
-
-def own(request: Request, pk: int) -> Message:
-    """Raises Http404 for a message that is not theirs or in no folder that they see."""
-    found = listing.place(_own(pk, request.user.pk), request.user)
-    if not found:
-        raise Http404
-    return found[0]
 
 
 _shown = Prepared(
@@ -78,7 +70,7 @@ def own_alone(request: Request, pk: int) -> Message:
 @while_unchanged
 def show(request: Request, pk: int) -> HttpResponse:
     """The three panes. Asked for the reading pane alone, only that is made."""
-    message = own(request, pk)
+    message = listing.own(request, pk)
     scope = listing.scope_for(request.user, message, request.GET.get("in", ""), request.GET.get("q", "")[:500])
     context = read_context(request, message, scope)
     if request.htmx and request.htmx.target == "read":
@@ -155,6 +147,7 @@ def present(request: Request, row: Message, mine: set[str], open_: bool) -> dict
     }
     if open_:
         entry |= _readable(request, row)
+        entry["leave"] = way_of(row, entry["body"].facts) if "body" in entry else None
         entry["findings"] = findings(request.user, row, entry["body"].facts) if "body" in entry else []
     if "body" in entry and sender.email.lower() not in mine:
         facts = entry["body"].facts
@@ -287,7 +280,7 @@ def _at_domain(sender: str) -> str:
 @login_required
 def pictures(request: Request, pk: int) -> HttpResponse:
     """Always show (or no longer show) pictures from this sender, or from all at its domain."""
-    sender = own(request, pk).from_email.lower()
+    sender = listing.own(request, pk).from_email.lower()
     allow = request.POST.get("allow", "sender")
     if allow == "0":
         RemotePermission.objects.filter(user=request.user, sender__in=[sender, _at_domain(sender)]).delete()
@@ -301,7 +294,7 @@ def pictures(request: Request, pk: int) -> HttpResponse:
 @login_required
 def charset(request: Request, pk: int) -> HttpResponse:
     """Read it in the charset that the reader chose; with none, as it says itself."""
-    message = own(request, pk)
+    message = listing.own(request, pk)
     chosen = request.POST.get("charset", "")
     if chosen not in dict(charset_names()) and chosen:
         raise Http404
