@@ -165,6 +165,11 @@ class Account(models.Model):
     def __str__(self) -> str:
         return self.address
 
+    @cached_property
+    def met(self) -> dict[str, datetime | None]:
+        """Correspondents that this object has told of (webmail/correspondents.py)."""
+        return {}
+
     def is_of(self, address: str) -> bool:
         return fold(self.address) == fold(address)
 

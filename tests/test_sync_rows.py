@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -132,3 +133,21 @@ def test_a_first_page_is_stored_newest_on_top(account: Account) -> None:
     newest = Message.objects.newest_first().first()
     assert newest is not None
     assert (newest.subject, Message.objects.count()) == ("number 59", 50)
+
+
+@pytest.mark.parametrize(
+    "texts", [["a@b"], ["a@b", "c@d"], ['a"b', "c"], ['a", "b'], ["a\\b"], ["blå@b"], ["a\tb"], ["", ""], ["\x7f"]]
+)
+def test_a_list_is_written_as_json_writes_it(texts: list[str]) -> None:
+    assert rows._list_json(texts) == json.dumps(texts)
+
+
+@pytest.mark.parametrize(
+    "people",
+    [
+        {}, {"from": []}, {"from": [["Ada", "a@b"]], "to": [["", "c@d"], ["Åse Løken", "e@f"]]}, {"to": [['"A"', "b"]]},
+        {"to": [["a\\b", "c"]]}, {"to": [["a\nb", "c"]]}, {"to": [["\u2028", "c"]]}, {"cc": [["😀", "x@y"]]},
+    ],
+)  # fmt: skip
+def test_addresses_are_written_as_json_writes_them(people: dict[str, list[list[str]]]) -> None:
+    assert rows._people_json(people) == json.dumps(people, ensure_ascii=False)

@@ -476,13 +476,14 @@ def forget_file(name: str | None) -> None:
 
 
 class Correspondent(models.Model):
-    """Somebody an account has mail from, since ``first_at``, or has written to, last at ``written_at``. ``email`` is in
-    lower case."""
+    """Somebody an account has mail from, a message of ``heard_at`` and perhaps others (``again``), or has written to, last
+    at ``written_at``. ``email`` is in lower case."""
 
     account = models.ForeignKey(Account, models.CASCADE, db_index=False, related_name="correspondents")
     email = models.CharField(max_length=320)
     name = models.CharField(max_length=255, blank=True)
-    first_at = models.DateTimeField(null=True)
+    heard_at = models.DateTimeField(null=True)
+    again = models.BooleanField(default=False)
     written_at = models.DateTimeField(null=True)
 
     class Meta:

@@ -22,7 +22,8 @@ class Migration(migrations.Migration):
                 ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
                 ("email", models.CharField(max_length=320)),
                 ("name", models.CharField(blank=True, max_length=255)),
-                ("first_at", models.DateTimeField(null=True)),
+                ("heard_at", models.DateTimeField(null=True)),
+                ("again", models.BooleanField(default=False)),
                 ("written_at", models.DateTimeField(null=True)),
                 (
                     "account",
@@ -41,8 +42,9 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.RunSQL(
-            "INSERT INTO webmail_correspondent (account_id, email, name, first_at) "
-            "SELECT m.account_id, LOWER(m.from_email), MAX(m.from_name), MIN(m.received_at) FROM webmail_message m "
+            "INSERT INTO webmail_correspondent (account_id, email, name, heard_at, again) "
+            "SELECT m.account_id, LOWER(m.from_email), MAX(m.from_name), MIN(m.received_at), "
+            "MIN(m.received_at) <> MAX(m.received_at) FROM webmail_message m "
             "JOIN webmail_mailbox b ON b.id = m.mailbox_id WHERE m.from_email <> '' "
             "AND b.role NOT IN ('sent', 'drafts', 'junk', 'trash') GROUP BY m.account_id, LOWER(m.from_email)",
             migrations.RunSQL.noop,

@@ -5,9 +5,10 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, timezone
 from email.utils import parsedate_tz
+from types import MappingProxyType
+from typing import NamedTuple
 
 from webmail.mime.addresses import MAX_FIELD, Address, address_field
 from webmail.mime.charsets import decode_octets
@@ -22,8 +23,7 @@ MAX_ID = 500  # characters of a message-id
 MAX_REFERENCES = 101  # the first, which is the thread's root, and the last 100
 
 
-@dataclass(frozen=True, slots=True)
-class Header:
+class Header(NamedTuple):
     """Decoded header. Ids without ``<>``; ``fields`` maps lower-case names to decoded, unfolded, bounded values."""
 
     subject: str = ""
@@ -38,7 +38,7 @@ class Header:
     references: tuple[str, ...] = ()
     date: datetime | None = None
     list_id: str = ""
-    fields: Mapping[str, list[str]] = field(default_factory=dict)
+    fields: Mapping[str, list[str]] = MappingProxyType({})
 
 
 class _Fields(Mapping[str, list[str]]):
