@@ -45,7 +45,7 @@ def body_of(message: Message) -> MessageBody:
     if not kept:
         return fetch(message, None)
     body = kept[0]
-    if body.facts.get("reading") != READING_VERSION:
+    if body.facts.get("reading") != READING_VERSION and not message.account.failures:
         try:
             return fetch(message, None, body.facts.get("charset", ""))
         except MailError as error:
@@ -122,8 +122,8 @@ def header_octets(message: Message, store: MailStore | None = None) -> bytes:
     octets = bytearray()
     for chunk in octets_of(message, None if message.blob else "HEADER", store, limit=MAX_HEADER):
         octets += chunk
-        if len(octets) >= MAX_HEADER or b"\r\n\r\n" in octets:
-            break
+        if message.blob and (len(octets) >= MAX_HEADER or b"\r\n\r\n" in octets):
+            break  # of a server no more was asked for; to leave off would cost the connection
     return bytes(octets[:MAX_HEADER])
 
 

@@ -6,11 +6,13 @@ checked again. Nothing of the person goes along, no cookie and no referrer.
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import socket
 import ssl
+import threading
 import time
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import SplitResult, urljoin, urlsplit
 
 from accounts.discovery import public_addresses
 
@@ -48,29 +50,48 @@ def _ask(method: str, url: str, deadline: float, form: bytes | None = None) -> A
     if port not in (80, 443):
         raise ValueError("not a port of the web")
     address = public_addresses(parts.hostname, port)[0]
-    sock = socket.create_connection((address, port), timeout=max(0.1, deadline - time.monotonic()))
-    if secure:
-        sock = ssl.create_default_context().wrap_socket(sock, server_hostname=parts.hostname)
-    connection = http.client.HTTPConnection(parts.hostname, port, timeout=SECONDS)
+    with socket.create_connection((address, port), timeout=max(0.1, deadline - time.monotonic())) as sock:
+        held = [sock]
+        # Each read has a timeout of its own: all of them together end here.
+        late = threading.Timer(max(0.1, deadline - time.monotonic()), lambda: _hang_up(held[-1]))
+        late.start()
+        try:
+            if secure:
+                context = ssl.create_default_context()
+                tls = context.wrap_socket(sock, server_hostname=parts.hostname, do_handshake_on_connect=False)
+                held.append(tls)
+                tls.do_handshake()
+            return _answer(method, parts, held[-1], deadline, form)
+        finally:
+            late.cancel()
+            held[-1].close()
+
+
+def _hang_up(sock: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        sock.shutdown(socket.SHUT_RDWR)
+
+
+def _answer(method: str, parts: SplitResult, sock: socket.socket, deadline: float, form: bytes | None) -> Answer:
+    kind = http.client.HTTPSConnection if isinstance(sock, ssl.SSLSocket) else http.client.HTTPConnection
+    connection = kind(parts.netloc, timeout=SECONDS)
     connection.sock = sock
-    try:
-        path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        headers = {"Accept": "image/*" if form is None else "*/*", "User-Agent": "Mozilla/5.0"}
-        if form is not None:
-            headers["Content-Type"] = "application/x-www-form-urlencoded"
-        connection.request(method, path, form, headers)
-        response = connection.getresponse()
-        return response.status, response.getheader("Location", ""), _read(response, deadline)
-    finally:
-        connection.close()
+    headers = {"Accept": "image/*" if form is None else "*/*", "User-Agent": "Mozilla/5.0"}
+    if form is not None:
+        headers["Content-Type"] = "application/x-www-form-urlencoded"
+    connection.request(method, (parts.path or "/") + (f"?{parts.query}" if parts.query else ""), form, headers)
+    response = connection.getresponse()
+    return response.status, response.getheader("Location", ""), _read(response, deadline)
 
 
 def _read(response: http.client.HTTPResponse, deadline: float) -> bytes:
     octets = bytearray()
-    while chunk := response.read(65536):
+    while chunk := response.read1(65536):
         octets += chunk
         if len(octets) > MAX_OCTETS:
             raise ValueError("the answer is too large")
         if time.monotonic() > deadline:
-            raise TimeoutError("the answer takes too long")
+            break
+    if time.monotonic() > deadline:
+        raise TimeoutError("the answer takes too long")
     return bytes(octets)

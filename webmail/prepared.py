@@ -18,6 +18,7 @@ from django.db.models import BigIntegerField, CharField, DateTimeField, Field, M
 from django.db.models.expressions import Col
 
 T = TypeVar("T")
+LARGEST = 2**63 - 1
 Integer, Moment, Address = BigIntegerField(), DateTimeField(), CharField(max_length=320)
 
 
@@ -49,6 +50,8 @@ class Prepared(Generic[T]):
         self._statements: dict[str, Statement] = {}
 
     def __call__(self, *values: Any) -> list[T]:
+        if any(isinstance(value, int) and abs(value) > LARGEST for value in values):
+            return []  # SQLite raises for what is no id of any row
         statement = self._statements.get(connection.vendor) or self._prepare()
         ready = [field.get_db_prep_value(value, connection) for field, value in zip(self.fields, values, strict=True)]
         given = [ready[one.value] if isinstance(one, Parameter) else one for one in statement.parameters]

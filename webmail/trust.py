@@ -16,13 +16,15 @@ from typing import Any
 
 from confusable_homoglyphs import categories, confusables
 
-from webmail.mime import Address
+from webmail.mime import Address, clean
 
 MAX_RESULTS = 50  # of all Authentication-Results fields of a message
+MAX_NAME = 255
 MAX_FIELD = 10_000  # characters of one that are read
 # Under these of a country, people register one label further down. The list of all is 250 kB and changes weekly; where
 # this one errs, two names of one organisation are taken for strangers, which says a warning too many.
 SECOND_LEVEL = {"ac", "co", "com", "edu", "go", "gob", "gov", "govt", "mil", "ne", "net", "nom", "or", "org"}
+SECOND_LEVEL |= {"asn", "dep", "id", "kommune", "ltd", "me", "nhs", "plc", "priv", "sch"}
 # Letters and digits that pass for others at a glance, within ASCII.
 GLANCE = [("rn", "m"), ("vv", "w"), ("cl", "d"), ("0", "o"), ("1", "l"), ("i", "l"), ("5", "s"), ("-", "")]
 # Whom the most mail pretends to be from.
@@ -78,7 +80,8 @@ class Authentication:
 
     def standing(self, domain: str) -> Standing:
         """Of the author's ``domain``: DMARC where it was tried, else an aligned DKIM or SPF pass."""
-        dmarc = self.of("dmarc")
+        about = [one for one in self.results if one.method == "dmarc" and _in_line(one.domain or domain, domain)]
+        dmarc = Authentication(self.by, tuple(about)).of("dmarc")
         if dmarc == "pass":
             return Standing.VERIFIED
         if dmarc in ("fail", "permerror"):
@@ -90,42 +93,57 @@ class Authentication:
 
     def _aligned(self, method: str, domain: str) -> bool:
         return any(
-            one.method == method and one.result == "pass" and one.domain and same_organisation(one.domain, domain)
+            one.method == method and one.result == "pass" and one.domain and _in_line(one.domain, domain)
             for one in self.results
         )
 
 
+def _in_line(one: str, other: str) -> bool:
+    """The same name, or one below the other: stricter than RFC 7489 §3.1 where nobody knows what is a registered domain."""
+    one, other = ascii_domain(one), ascii_domain(other)
+    return one == other or one.endswith("." + other) or other.endswith("." + one)
+
+
 # Names under which the servers of providers check senders, by the registered domain of the server that mail is read from.
+# Only of those is it known that they let nobody else speak in their name; others the person or the operator names.
 CHECKERS = {
     "gmail.com": ("mx.google.com",),
     "googlemail.com": ("mx.google.com",),
     "fastmail.com": ("messagingengine.com",),
     "me.com": ("icloud.com",),
+    "yahoo.com": ("yahoo.com",),
 }
 
 
 def checkers_of(host: str) -> tuple[str, ...]:
-    """Whose results count for mail that is read from ``host``: those of its own organisation."""
-    own = organisation(host)
-    return (own, *CHECKERS.get(own, ())) if "." in own else ()
+    """Whose results count for mail that is read from ``host`` without anybody saying so."""
+    return CHECKERS.get(organisation(host), ())
 
 
 def authentication(fields: Sequence[tuple[str, str]], trusted: Iterable[str]) -> Authentication:
     """From the header's fields, names in lower case, the newest first as they stand. Only servers of ``trusted`` names or
-    below them are believed, and of those the one that spoke last: older ones may have come with the message (§5)."""
+    below them are believed, and of those the one that spoke last, up to the next Received below it: whatever is older may
+    have come with the message (RFC 8601 §5)."""
     names = [name.lower() for name in trusted]
     by = ""
     results: list[Result] = []
     for name, value in fields:
-        if name != "authentication-results":
+        if name == "received" and by:
+            break
+        if name != "authentication-results" or not (match := _SERVER.match(value)):
             continue
-        server, found = _parsed(value[:MAX_FIELD])
+        server = match[1].lower()
         if not any(server == one or server.endswith("." + one) for one in names) or by not in ("", server):
             continue
         by = server
         told = {one.method for one in results}  # by a newer field: an older one of that name may be forged
-        results += [one for one in found if one.method not in told]
+        results += [one for one in _parsed(value[:MAX_FIELD]) if one.method not in told]
+        if len(results) > MAX_RESULTS:
+            break
     return Authentication(by, tuple(results[:MAX_RESULTS]))
+
+
+_SERVER = re.compile(r"[\s\"]*([a-z0-9._:-]{1,255})(?=[\s;\"]|$)", re.IGNORECASE)
 
 
 def signed_fields(fields: Sequence[tuple[str, str]], found: Authentication) -> frozenset[str]:
@@ -136,7 +154,8 @@ def signed_fields(fields: Sequence[tuple[str, str]], found: Authentication) -> f
     for name, value in fields:
         if name != "dkim-signature":
             continue
-        tags = dict(re.findall(r"([a-z]+)\s*=\s*([^;]*)", value[:MAX_FIELD].lower()))
+        pairs = (tag.partition("=") for tag in value[:MAX_FIELD].lower().split(";"))
+        tags = {tag.strip(): text for tag, _equals, text in pairs}
         domain = tags.get("d", "").strip()
         names = frozenset(word.strip() for word in tags.get("h", "").split(":"))
         if domain in valid:
@@ -144,18 +163,17 @@ def signed_fields(fields: Sequence[tuple[str, str]], found: Authentication) -> f
     return frozenset().union(*covered.values())
 
 
-def _parsed(value: str) -> tuple[str, list[Result]]:
-    first, *rest = _split(value)
-    server = first.split()[0].lower().strip('"') if first.split() else ""
+def _parsed(value: str) -> list[Result]:
     found = []
-    for piece in rest:
-        words = re.findall(r'([a-z0-9_.-]+)\s*=\s*("[^"]*"|\S+)', piece, re.IGNORECASE)
-        if not words:
-            continue
-        method, result = words[0][0].lower(), words[0][1].lower().strip('"')
-        properties = {key.lower(): text.strip('"').lower() for key, text in words[1:]}
-        found.append(Result(method.partition("/")[0], result, _domain_in(method, properties)))
-    return server, found
+    for piece in _split(value)[1:]:
+        words = [
+            word.partition("=") for word in " ".join(piece.split()).replace(" =", "=").replace("= ", "=").split(" ")
+        ]
+        told = [(key.lower(), clean(text.strip('"').lower())[:MAX_NAME]) for key, equals, text in words if equals]
+        if told:
+            method, result = told[0][0].partition("/")[0], told[0][1]  # "dkim/1" (§2.2)
+            found.append(Result(clean(method)[:40], result, _domain_in(method, dict(told[1:]))))
+    return found
 
 
 def _domain_in(method: str, properties: dict[str, str]) -> str:
@@ -178,7 +196,8 @@ def _split(value: str) -> list[str]:
             at += 1
         elif character == '"' and not depth:
             quoted = not quoted
-            piece.append(character)
+        elif quoted:
+            piece.append("_" if character in " \t=" else character)  # it is one word, and tells no result
         elif character == "(" and not quoted:
             depth += 1
         elif character == ")" and depth and not quoted:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from webmail.mime import Address
-from webmail.trust import Doubt, Standing, authentication, cautions, mixed_scripts, organisation
+from webmail.trust import Doubt, Standing, authentication, cautions, mixed_scripts, organisation, signed_fields
 
 OURS = ["mx.example.net"]
 
@@ -49,6 +49,38 @@ def test_of_two_fields_of_trusted_servers_the_newer_server_counts() -> None:
 def test_results_that_one_server_spread_over_fields_belong_together() -> None:
     found = authentication(said("mx.example.net; spf=fail", "mx.example.net; dkim=pass header.d=shop.example"), OURS)
     assert (found.of("spf"), found.of("dkim"), found.signed_by("shop.example")) == ("fail", "pass", True)
+
+
+def test_a_pass_of_another_domain_than_the_shown_one_is_none() -> None:
+    passed = authentication(said("mx.example.net; dmarc=pass header.from=evil.example"), OURS)
+    assert passed.standing("bank.example") == Standing.UNKNOWN
+    neighbour = authentication(said("mx.example.net; dkim=pass header.d=evil.github.io"), OURS)
+    assert neighbour.standing("bank.github.io") == Standing.UNKNOWN
+
+
+def test_what_stands_below_the_next_received_came_with_the_message() -> None:
+    own = ("authentication-results", "mx.example.net; spf=fail; dkim=none")
+    forged = ("authentication-results", "mx.example.net; dmarc=pass header.from=shop.example")
+    assert authentication([own, ("received", "from there"), forged], OURS).standing("shop.example") == Standing.FAILED
+
+
+def test_nothing_in_quotes_or_of_odd_characters_tells_a_result() -> None:
+    found = authentication(said('mx.example.net; dkim=pass reason="header.d=bank.example x"; spf=pa\0ss'), OURS)
+    assert [one.domain for one in found.results] == ["", ""]
+    assert all(one.result.isprintable() for one in found.results)
+
+
+def test_a_method_may_name_its_version() -> None:
+    assert authentication(said("mx.example.net; dkim/1 = pass header.d = shop.example"), OURS).signed_by("shop.example")
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["x; " + "a" * 100_000, "mx.example.net; " + "a" * 100_000, "mx.example.net;" + " " * 100_000, "(" * 100_000],
+)
+def test_a_long_field_takes_no_longer_than_it_is_long(value: str) -> None:
+    fields = [("authentication-results", value), ("dkim-signature", value)] * 25
+    signed_fields(fields, authentication(fields, OURS))
 
 
 def test_a_forged_result_below_the_servers_own_counts_for_nothing() -> None:

@@ -128,3 +128,12 @@ def test_only_what_we_signed_is_fetched(web: Web, alice: Person) -> None:
     url = bodies.proxy_url("http://pictures.example/a.png") or ""
     assert alice.get(url[:-4] + "x/").status_code in (403, 404)
     assert web.connected == []
+
+
+def test_a_picture_that_drips_ends_in_time(
+    web: Web, ask: Callable[[str], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outside, "SECONDS", 0.5)
+    web.answers["/a.png"] = (200, {"Content-Length": "1000"}, PNG)  # and then nothing more
+    monkeypatch.setattr(BaseHTTPRequestHandler, "finish", lambda self: threading.Event().wait(3))
+    assert ask("http://pictures.example/a.png").status_code == 502

@@ -7,6 +7,8 @@ import pytest
 from accounts.models import Account
 from tests.letters import letter
 from tests.views.conftest import Person
+from webmail import connections
+from webmail.models import MessageBody
 
 SERVER = "mx.example.net"
 
@@ -99,3 +101,35 @@ def test_a_domain_that_strangers_share_is_not_offered(alice: Person) -> None:
     )
     assert "Always from gmail.com" not in opened(alice, "one")
     assert "Always from b.example" in opened(alice, "two")
+
+
+def test_mail_that_somebody_forged_from_ones_own_address_is_not_shown_as_ones_own(believing: Person) -> None:
+    forged = letter(
+        "Pay me", sender=f"Alice <{believing.address}>",
+        headers={"Authentication-Results": f"{SERVER}; dmarc=fail header.from=imap.test"},
+    )  # fmt: skip
+    believing.receive(forged)
+    page = opened(believing, "Pay me")
+    assert 'class="trust bad"' in page
+    assert "<bdi>You</bdi>" not in page
+
+
+def test_of_several_authors_none_is_verified(believing: Person) -> None:
+    raw = from_shop("Two", f"{SERVER}; dmarc=pass header.from=shop.example")
+    believing.receive(raw.replace(b"From: ", b"From: boss@bank.example, ", 1))
+    assert 'class="trust ok"' not in opened(believing, "Two")
+
+
+def test_an_id_that_no_row_can_have_is_not_there(alice: Person) -> None:
+    for path in ("", "body/", "source/"):
+        assert alice.get(f"/messages/{10**20}/{path}").status_code == 404
+
+
+def test_reading_a_message_leaves_the_connection_for_the_next_one(alice: Person) -> None:
+    alice.receive(letter("One"), letter("Two"))
+    MessageBody.objects.all().delete()
+    opened(alice, "One")
+    (before,) = connections._idle[alice.account.pk]
+    opened(alice, "Two")
+    (after,) = connections._idle[alice.account.pk]
+    assert after.store is before.store

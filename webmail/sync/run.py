@@ -233,6 +233,9 @@ class _Run:
             self.look_up = time.monotonic() + LOOK_UP_EACH
             self._between(store)
             if self._is_enough():
+                new = arrived if mailbox.role == "inbox" and mailbox.complete else 0
+                self.report.arrived += new
+                events.publish(self.account.user_id, "mailbox", ids=[mailbox.pk], arrived=new)
                 raise _Enough
         return arrived
 

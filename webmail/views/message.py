@@ -124,7 +124,8 @@ def thread(request: Request, message: Message) -> list[dict[str, Any]]:
     mine = {address.lower() for (address,) in _addresses_of(request.user.pk)}
     shown.sort(key=lambda row: (row.received_at, row.pk))
     unread = [row.pk for row in shown if not row.seen and row.pk != message.pk]
-    ready = set(MessageBody.objects.filter(pk__in=unread).values_list("pk", flat=True)) if unread else set()
+    read = MessageBody.objects.filter(pk__in=unread, facts__reading=bodies.READING_VERSION)
+    ready = set(read.values_list("pk", flat=True)) if unread else set()
     # Only the opened one may have to be fetched: another unread one that is not here yet stays folded.
     return [present(request, row, mine, open_=row.pk == message.pk or row.pk in ready) for row in shown]
 
@@ -149,10 +150,14 @@ def present(request: Request, row: Message, mine: set[str], open_: bool) -> dict
         entry |= _readable(request, row)
         entry["leave"] = way_of(row, entry["body"].facts) if "body" in entry else None
         entry["findings"] = findings(request.user, row, entry["body"].facts) if "body" in entry else []
-    if "body" in entry and sender.email.lower() not in mine:
+    if "body" in entry and not (row.mailbox and row.mailbox.role in ("sent", "drafts")):
         facts = entry["body"].facts
         found = trust.Authentication.from_json(facts.get("authentication", {}))
-        entry["sign"] = sign_of(request.user, row, found, facts.get("deceptive", []))
+        sign = sign_of(request.user, row, found, facts.get("deceptive", []))
+        if sender.email.lower() in mine:  # anybody can write one's own address there
+            sign.stranger = False
+            entry["name"] = sender.name or sender.email if sign.grade == "bad" else entry["name"]
+        entry["sign"] = sign
     return entry
 
 

@@ -44,7 +44,8 @@ def sign_of(user: User, message: Message, found: trust.Authentication, deceptive
     known = {email.rpartition("@")[2] for (email,) in _written_to(user.pk)} if stranger else set()
     listed = bool(message.fields.get("list-id"))
     cautions = trust.cautions(message.sender, message.people("reply_to"), sorted(known), listed)
-    sign = _standing(found, domain)
+    one_author = len(message.people("from")) < 2  # of several, nobody knows whom the server spoke of
+    sign = _standing(found, domain) if one_author else Sign()
     if any(one.doubt in (Doubt.MIXED_SCRIPTS, Doubt.LOOKS_LIKE) for one in cautions):
         sign = Sign("bad", _("Not who it seems"))
     sign.cautions = [_sentence(one) for one in cautions] + [

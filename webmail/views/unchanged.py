@@ -74,9 +74,9 @@ def _lasts(request: Request, response: HttpResponse) -> bool:
 
 
 def _key(request: Request) -> str:
-    """All that the answer depends on; "" if it must be made anew."""
+    """All that the answer depends on; "" if it must be made anew, as where Redis has forgotten everything."""
     cookie = request.COOKIES.get(settings.CSRF_COOKIE_NAME, "")
-    if not request.heard or not cookie or "gzip" not in request.headers.get("Accept-Encoding", ""):
+    if request.heard in ("", "0-0") or not cookie or "gzip" not in request.headers.get("Accept-Encoding", ""):
         return ""
     asked = [request.headers.get(name, "") for name in HEADERS]
     told = (request.user.pk, request.session.session_key, cookie, request.heard, get_language(), *asked)
