@@ -22,7 +22,7 @@ MAX_RESULTS = 50  # of all Authentication-Results fields of a message
 MAX_NAME = 255
 MAX_FIELD = 10_000  # characters of one that are read
 # Under these of a country, people register one label further down. The list of all is 250 kB and changes weekly; where
-# this one errs, two names of one organisation are taken for strangers, which says a warning too many.
+# this one errs, a warning is too many or missing; nothing is believed because of it.
 SECOND_LEVEL = {"ac", "co", "com", "edu", "go", "gob", "gov", "govt", "mil", "ne", "net", "nom", "or", "org"}
 SECOND_LEVEL |= {"asn", "dep", "id", "kommune", "ltd", "me", "nhs", "plc", "priv", "sch"}
 # Letters and digits that pass for others at a glance, within ASCII.
