@@ -5,6 +5,7 @@ from django.urls import include, path
 
 from webmail.views import (
     actions,
+    body,
     compose,
     folders,
     health,
@@ -38,10 +39,10 @@ urlpatterns = [
     path("messages/copies/", actions.copy, name="messages-copies"),
     path("messages/destruction/", actions.destroy, name="messages-destruction"),
     path("messages/<int:pk>/", message.show, name="message"),
-    path("messages/<int:pk>/body/", message.body, name="body"),
-    path("messages/<int:pk>/pictures/", message.pictures, name="pictures"),
+    path("messages/<int:pk>/body/", body.show, name="body"),
+    path("messages/<int:pk>/pictures/", picture.permit, name="pictures"),
     path("messages/<int:pk>/unsubscription/", unsubscription.unsubscribe, name="unsubscription"),
-    path("messages/<int:pk>/charset/", message.charset, name="charset"),
+    path("messages/<int:pk>/charset/", body.charset, name="charset"),
     path("messages/<int:pk>/parts/<str:part_id>/", parts.part, name="part"),
     path("messages/<int:pk>/source/", parts.source, name="source"),
     path("messages/<int:pk>/file/", parts.download, name="message-file"),

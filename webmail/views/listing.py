@@ -264,6 +264,19 @@ def own(request: Request, pk: int) -> Message:
     return found[0]
 
 
+_shown = Prepared(
+    lambda pk, user: Message.objects.filter(pk=pk, account__user_id=user, mailbox__hidden=False), Integer, Integer
+)
+
+
+def own_alone(request: Request, pk: int) -> Message:
+    """The same for what needs no folders beside it."""
+    found = _shown(pk, request.user.pk)
+    if not found:
+        raise Http404
+    return found[0]
+
+
 def scope_of(user: User, key: str, filter: str = "", query: str = "") -> Scope:
     """Raises Http404 for a key that names nothing of this person's."""
     filter = filter if filter in FILTERS else ""

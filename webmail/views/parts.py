@@ -16,7 +16,8 @@ from django.views.decorators.http import require_safe
 from accounts.requests import Request
 from webmail import bodies, mime
 from webmail.protocols.errors import MailError
-from webmail.views.message import own_alone, trouble
+from webmail.views.listing import own_alone
+from webmail.views.trouble import unreadable
 
 PART_POLICY = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src 'self'"
 # Shown in the page; anything else is a download. Checked against the content, not against what the sender says.
@@ -43,7 +44,7 @@ def part(request: Request, pk: int, part_id: str) -> HttpResponseBase:
         chunks = iter(opened.chunks)
         first = next(chunks, b"")
     except MailError as error:
-        return trouble(request, message, error)
+        return unreadable(request, message, error)
     kind = sniff(first) if request.GET.get("inline") == "1" else None
     response = StreamingHttpResponse(_joined(first, chunks), content_type=kind or "application/octet-stream")
     name = opened.part.name or ("message.eml" if opened.part.type == "message/rfc822" else "attachment")
@@ -88,7 +89,7 @@ def download(request: Request, pk: int) -> HttpResponseBase:
     try:
         chunks = bodies.open_whole(message)
     except MailError as error:
-        return trouble(request, message, error)
+        return unreadable(request, message, error)
     response = StreamingHttpResponse(chunks, content_type="message/rfc822")
     response["Content-Disposition"] = disposition((mime.safe_name(message.subject) or _("message"))[:80] + ".eml")
     return _hardened(response)
@@ -102,5 +103,5 @@ def source(request: Request, pk: int) -> HttpResponse:
     try:
         text = bodies.header_of(message)
     except MailError as error:
-        return trouble(request, message, error)
+        return unreadable(request, message, error)
     return render(request, "webmail/source.html", {"message": message, "text": text})

@@ -8,7 +8,10 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
 
-from accounts.troubles import Trouble
+from accounts.requests import Request
+from accounts.troubles import Trouble, explain
+from webmail.models import Message
+from webmail.protocols.errors import MailError, NotFound
 
 log = logging.getLogger(__name__)
 
@@ -16,6 +19,13 @@ log = logging.getLogger(__name__)
 def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     trouble = Trouble(_("There is nothing here."), _("It may have been moved or deleted since the page was made."))
     return render(request, "webmail/trouble.html", {"trouble": trouble, "bare": True}, status=404)
+
+
+def unreadable(request: Request, message: Message, error: MailError) -> HttpResponse:
+    """A message, or a part of one, that its server does not give."""
+    told = explain(error, message.account.label)
+    status = 404 if isinstance(error, NotFound) else 503
+    return render(request, "webmail/trouble.html", {"trouble": told, "bare": True}, status=status)
 
 
 def server_error(request: HttpRequest) -> HttpResponse:

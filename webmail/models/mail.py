@@ -1,4 +1,4 @@
-"""The local cache of mail, what the person did to it, and what waits to be sent.
+"""Folders, conversations and messages: the local cache of mail.
 
 *Seen* and *remote* are kept apart. ``Message.mailbox`` and the keyword columns are what the person sees;
 ``remote_mailbox``, ``uid`` and ``synced_keywords`` are what the server last said. They differ exactly while an operation
@@ -15,8 +15,6 @@ import uuid
 from collections.abc import Iterable
 from typing import Any
 
-from django.conf import settings
-from django.core.files.storage import default_storage
 from django.db import models, transaction
 from django.db.models import Count, F, Q
 from django.db.models.functions import Greatest
@@ -24,7 +22,7 @@ from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
-from accounts.models import Account, Identity
+from accounts.models import Account
 from webmail.mime import Address, BodyPart
 
 KEYWORD_COLUMNS = {
@@ -34,7 +32,9 @@ KEYWORD_COLUMNS = {
     "$draft": "draft",
     "$forwarded": "forwarded",
 }
+
 ROLE_ORDER = ("inbox", "drafts", "sent", "archive", "junk", "trash")
+
 ROLE_NAMES = {
     "inbox": _("Inbox"),
     "drafts": _("Drafts"),
@@ -43,6 +43,7 @@ ROLE_NAMES = {
     "junk": _("Junk"),
     "trash": _("Trash"),
 }
+
 # Larger than any real mailbox name (RFC 9051 sets no limit; servers stop near 255 octets).
 NAME_LENGTH = 500
 
@@ -270,234 +271,3 @@ class MessageBody(models.Model):
     facts = models.JSONField(default=dict)  # what else was found out when it was read (bodies.Facts)
     version = models.PositiveSmallIntegerField(default=0)
     kept_at = models.DateTimeField(default=timezone.now, db_index=True)
-
-
-class OperationState(models.TextChoices):
-    PENDING = "pending", _("waiting for the server")
-    REPLAYING = "replaying", _("being done on the server")
-    DONE = "done", _("done")
-    FAILED = "failed", _("refused by the server")
-    REVERTED = "reverted", _("undone")
-    CANCELED = "canceled", _("taken back")
-
-
-class OperationQuerySet(models.QuerySet["Operation"]):
-    def for_user(self, user: Any) -> OperationQuerySet:
-        return self.filter(account__user=user)
-
-    def open(self) -> OperationQuerySet:
-        return self.filter(state__in=[OperationState.PENDING, OperationState.REPLAYING])
-
-
-class Operation(models.Model):
-    """Something the person did to their mail, shown at once and replayed on the server in order (see operations/).
-
-    ``before`` holds what ``revert`` needs; ``batch`` joins the operations of one action over several accounts."""
-
-    account = models.ForeignKey(Account, models.CASCADE, related_name="operations")
-    kind = models.CharField(max_length=30)
-    payload = models.JSONField()
-    before = models.JSONField(default=dict)
-    state = models.CharField(max_length=10, choices=OperationState, default=OperationState.PENDING)
-    batch = models.UUIDField(default=uuid.uuid4, db_index=True)
-    undoes = models.UUIDField(null=True)
-    created_at = models.DateTimeField(default=timezone.now)
-    not_before = models.DateTimeField(default=timezone.now)
-    attempts = models.PositiveSmallIntegerField(default=0)
-    trouble = models.TextField(blank=True)
-    detail = models.TextField(blank=True)
-    done = models.PositiveIntegerField(default=0)  # messages, of one that works through many in batches
-    total = models.PositiveIntegerField(default=0)
-    told = models.BooleanField(default=True)  # False: failed, and the person has not been told yet
-
-    objects = OperationQuerySet.as_manager()
-
-    class Meta:
-        indexes = [models.Index(fields=["account", "state", "id"])]
-
-
-class DraftQuerySet(models.QuerySet["Draft"]):
-    def for_user(self, user: Any) -> DraftQuerySet:
-        return self.filter(account__user=user)
-
-    def being_written(self) -> DraftQuerySet:
-        return self.filter(submission__isnull=True)
-
-
-class Draft(models.Model):
-    """A message being written. ``message_id`` is fixed here, so that whatever happens later it is the same message;
-    ``revision`` counts saves, so that an older tab cannot silently overwrite a newer one."""
-
-    account = models.ForeignKey(Account, models.CASCADE, related_name="drafts")
-    identity = models.ForeignKey(Identity, models.SET_NULL, null=True)
-    message_id = models.CharField(max_length=255, blank=True)
-    revision = models.PositiveIntegerField(default=0)
-    to = models.TextField(blank=True)
-    cc = models.TextField(blank=True)
-    bcc = models.TextField(blank=True)
-    subject = models.TextField(blank=True)
-    text = models.TextField(blank=True)
-    in_reply_to = models.CharField(max_length=255, blank=True)
-    references = models.JSONField(default=list)
-    source = models.ForeignKey(Message, models.SET_NULL, null=True, related_name="+")  # answered or forwarded
-    kind = models.CharField(max_length=10, default="new")  # new, reply, forward, draft
-    awaits_attachments = models.BooleanField(default=False)  # those of the source still have to be fetched
-    created_at = models.DateTimeField(default=timezone.now)
-    saved_at = models.DateTimeField(default=timezone.now)
-
-    objects = DraftQuerySet.as_manager()
-
-    class Meta:
-        ordering = ["-saved_at", "-id"]
-        constraints = [
-            models.UniqueConstraint(fields=["message_id"], condition=~Q(message_id=""), name="one_draft_per_message_id")
-        ]
-
-    def __str__(self) -> str:
-        return self.subject or str(_("(no subject)"))
-
-
-def attachment_path(attachment: DraftAttachment, name: str) -> str:
-    return f"drafts/{attachment.draft.account_id}/{uuid.uuid4().hex}"
-
-
-class DraftAttachment(models.Model):
-    """A file that goes with a draft, bound to its id."""
-
-    draft = models.ForeignKey(Draft, models.CASCADE, related_name="attachments")
-    name = models.CharField(max_length=255)
-    type = models.CharField(max_length=120, default="application/octet-stream")
-    size = models.PositiveBigIntegerField()
-    source_part = models.CharField(max_length=60, blank=True)  # of the forwarded message, where it comes from one
-    file = models.FileField(upload_to=attachment_path, max_length=200)
-
-    class Meta:
-        ordering = ["id"]
-
-
-class SubmissionState(models.TextChoices):
-    WAITING = "waiting", _("waiting")
-    CLAIMED = "claimed", _("connecting")
-    SENDING = "sending", _("sending")
-    SENT = "sent", _("sent")
-    REFUSED = "refused", _("refused")
-    UNCERTAIN = "uncertain", _("uncertain")
-    CANCELED = "canceled", _("taken back")
-
-
-class FilingState(models.TextChoices):
-    PENDING = "pending", _("to be filed")
-    FILED = "filed", _("filed in Sent")
-    SKIPPED = "skipped", _("filed by the provider")
-
-
-class SubmissionQuerySet(models.QuerySet["Submission"]):
-    def for_user(self, user: Any) -> SubmissionQuerySet:
-        return self.filter(account__user=user)
-
-    def in_outbox(self) -> SubmissionQuerySet:
-        """What is not over yet, or has not been seen."""
-        return self.exclude(state=SubmissionState.CANCELED).exclude(raw="")
-
-
-def submission_path(submission: Submission, name: str) -> str:
-    return f"outbox/{submission.account_id}/{uuid.uuid4().hex}.eml"
-
-
-class Submission(models.Model):
-    """A message on its way out (RFC 8621 §7).
-
-    waiting → claimed (one worker, by a conditional update) → sending (the message is being handed over) → sent.
-    A worker that dies while *claimed* handed nothing over: back to waiting. One that dies while *sending* leaves the
-    submission *uncertain*: the program never sends it again, the person decides. Filing in Sent is a step of its own."""
-
-    account = models.ForeignKey(Account, models.CASCADE, related_name="submissions")
-    draft = models.OneToOneField(Draft, models.SET_NULL, null=True, related_name="submission")
-    message_id = models.CharField(max_length=255)
-    subject = models.TextField(blank=True)
-    sender = models.CharField(max_length=320)
-    recipients = models.JSONField()
-    raw = models.FileField(upload_to=submission_path, max_length=200, blank=True)  # with Bcc, as it is filed in Sent
-    size = models.PositiveBigIntegerField()
-    state = models.CharField(max_length=10, choices=SubmissionState, default=SubmissionState.WAITING)
-    filing = models.CharField(max_length=10, choices=FilingState, default=FilingState.PENDING)
-    filing_attempts = models.PositiveSmallIntegerField(default=0)
-    created_at = models.DateTimeField(default=timezone.now)
-    not_before = models.DateTimeField(default=timezone.now)
-    handed_over = models.BooleanField(default=False)  # to the server, once, however that ended
-    claimed_by = models.CharField(max_length=120, blank=True)
-    claimed_until = models.DateTimeField(null=True)
-    attempts = models.PositiveSmallIntegerField(default=0)
-    sent_at = models.DateTimeField(null=True)
-    refused = models.JSONField(default=dict)  # recipient -> the server's reply
-    trouble = models.TextField(blank=True)
-    detail = models.TextField(blank=True)
-    dismissed = models.BooleanField(default=False)  # the person has seen how it ended
-
-    objects = SubmissionQuerySet.as_manager()
-
-    class Meta:
-        indexes = [models.Index(fields=["state", "not_before"]), models.Index(fields=["account", "state"])]
-        ordering = ["-id"]
-
-    @property
-    def seconds(self) -> int:
-        """How long it is held back still."""
-        return max(0, round((self.not_before - timezone.now()).total_seconds()))
-
-    @property
-    def needs_person(self) -> bool:
-        return self.state in (SubmissionState.REFUSED, SubmissionState.UNCERTAIN) or (
-            self.state == SubmissionState.SENT and bool(self.refused) and not self.dismissed
-        )
-
-
-def forget_files_of(account_id: int) -> None:
-    """Remove all blobs of an account that is gone."""
-    for kind in ("messages", "drafts", "outbox"):
-        _remove_folder(f"{kind}/{account_id}")
-
-
-def _remove_folder(folder: str) -> None:
-    if not default_storage.exists(folder):
-        return
-    folders, files = default_storage.listdir(folder)
-    for name in files:
-        default_storage.delete(f"{folder}/{name}")
-    for name in folders:
-        _remove_folder(f"{folder}/{name}")
-    default_storage.delete(folder)
-
-
-def forget_file(name: str | None) -> None:
-    """Remove a blob that nothing refers to any more."""
-    if name:
-        default_storage.delete(name)
-
-
-class Correspondent(models.Model):
-    """Somebody an account has mail from, a message of ``heard_at`` and perhaps others (``again``), or has written to, last
-    at ``written_at``. ``email`` is in lower case."""
-
-    account = models.ForeignKey(Account, models.CASCADE, db_index=False, related_name="correspondents")
-    email = models.CharField(max_length=320)
-    name = models.CharField(max_length=255, blank=True)
-    heard_at = models.DateTimeField(null=True)
-    again = models.BooleanField(default=False)
-    written_at = models.DateTimeField(null=True)
-
-    class Meta:
-        constraints = [models.UniqueConstraint(fields=["account", "email"], name="one_correspondent_per_address")]
-
-    def __str__(self) -> str:
-        return self.email
-
-
-class RemotePermission(models.Model):
-    """Senders whose remote pictures are shown without asking; looked up when a message is shown, never kept with it."""
-
-    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE)
-    sender = models.CharField(max_length=320)
-
-    class Meta:
-        constraints = [models.UniqueConstraint(fields=["user", "sender"], name="one_permission_per_sender")]

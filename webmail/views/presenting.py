@@ -1,0 +1,108 @@
+"""What the page of a message prints of each message of a conversation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.utils import timezone
+from django.utils.formats import date_format
+from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
+
+from accounts.requests import Request
+from accounts.troubles import explain
+from webmail import bodies, html, mime, trust
+from webmail.models import Message
+from webmail.protocols.errors import MailError
+from webmail.views import listing
+from webmail.views.files import listed
+from webmail.views.findings import findings
+from webmail.views.picture import pictures_always
+from webmail.views.standing import sign_of
+from webmail.views.unsubscription import way_of
+
+# Of people who have nothing to do with each other: what is allowed for one is not for all.
+SHARED = {"gmail.com", "googlemail.com", "outlook.com", "hotmail.com", "live.com", "yahoo.com", "icloud.com", "me.com"}
+SHARED |= {
+    "aol.com",
+    "gmx.de",
+    "gmx.net",
+    "web.de",
+    "proton.me",
+    "protonmail.com",
+    "online.no",
+    "fastmail.com",
+    "mail.ru",
+}
+
+
+def present(request: Request, row: Message, mine: set[str], open_: bool) -> dict[str, Any]:
+    """What the template prints of one message. A body not fetched yet is fetched now; without the server the page says so."""
+    sender = row.sender
+    entry: dict[str, Any] = {
+        "m": row,
+        "open": open_,
+        "name": _("You") if sender.email.lower() in mine else sender.name or sender.email or _("(no sender)"),
+        "email": sender.email,
+        "domain": _own_domain(sender.email),
+        "face": (sender.name or sender.email or "?").strip("\"' ")[:1].upper() or "?",
+        "to": _to_line(row, mine),
+        "time": listing.time_text(timezone.localtime(row.received_at), timezone.localdate()),
+        "stamp": row.received_at.isoformat(timespec="minutes"),
+        "sent": date_format(timezone.localtime(row.sent_at or row.received_at), pgettext("date", "j F Y H:i")),
+        "people": [(title, row.people(field)) for field, title in _people_fields() if row.addresses.get(field)],
+    }
+    if open_:
+        entry |= _readable(request, row)
+        entry["leave"] = way_of(row, entry["body"].facts) if "body" in entry else None
+        entry["findings"] = findings(request.user, row, entry["body"].facts) if "body" in entry else []
+    if "body" in entry and not (row.mailbox and row.mailbox.role in ("sent", "drafts")):
+        facts = entry["body"].facts
+        found = trust.Authentication.from_json(facts.get("authentication", {}))
+        sign = sign_of(request.user, row, found, facts.get("deceptive", []))
+        if sender.email.lower() in mine:  # anybody can write one's own address there
+            sign.stranger = False
+            entry["name"] = sender.name or sender.email if sign.grade == "bad" else entry["name"]
+        entry["sign"] = sign
+    return entry
+
+
+def _own_domain(email: str) -> str:
+    domain = email.rpartition("@")[2].lower()
+    return "" if domain in SHARED else domain
+
+
+def _people_fields() -> list[tuple[str, str]]:
+    return [("from", _("From")), ("reply_to", _("Reply to")), ("to", _("To")), ("cc", _("Cc")), ("bcc", _("Bcc"))]
+
+
+def _to_line(row: Message, mine: set[str]) -> str:
+    people = [*row.people("to"), *row.people("cc")]
+    names = [_("you") if p.email.lower() in mine else p.name or p.email for p in people]
+    shown = ", ".join(dict.fromkeys(names[:4])) + (f" +{len(names) - 4}" if len(names) > 4 else "")
+    return _("to %(people)s") % {"people": shown} if names else ""
+
+
+def _readable(request: Request, row: Message) -> dict[str, Any]:
+    try:
+        body = bodies.body_of(row)
+    except MailError as error:
+        return {"trouble": explain(error, row.account.label), "files": []}
+    always = bool(body.remote) and pictures_always(request, row)
+    shown = bool(body.remote) and (always or request.GET.get("pictures") == "1")
+    root = row.body_part
+    files = mime.select_bodies(root).attachments if root else ()
+    referred = body.source
+    return {
+        "body": body,
+        "markup": "" if body.source else html.text_markup(body.text),
+        "blocked": len(body.remote) if body.source and not shown else 0,
+        "pictures": shown,
+        "always": always,
+        "trackers": body.facts.get("trackers", 0),
+        "deceptive": body.facts.get("deceptive", []),
+        # Only where the colours are not the sender's anyway is there something to choose.
+        "adapted": request.user.theme != "light" and "light-dark(" in body.html,
+        "original": request.GET.get("colours") == "original",
+        "files": [listed(row, part) for part in files if not (part.cid and f"cid:{part.cid}" in referred)],
+    }
