@@ -167,6 +167,10 @@ def time_zones() -> list[tuple[str, str]]:
     ]
 
 
+def _is_true(value: Any) -> bool:
+    return str(value) == "True"
+
+
 class PreferencesForm(forms.ModelForm):
     language = forms.ChoiceField(
         label=_("Language"), required=False, choices=[("", _("As the browser")), *settings.LANGUAGES]
@@ -188,7 +192,24 @@ class PreferencesForm(forms.ModelForm):
         label=_("Messages a page"), coerce=int, choices=[(n, str(n)) for n in (25, 50, 100, 200)]
     )
 
+    conversations = forms.TypedChoiceField(
+        label=_("Rows of lists"),
+        coerce=_is_true,
+        choices=[("True", _("Conversations")), ("False", _("Single messages"))],
+        required=False,
+        empty_value=True,
+    )
+    newest_on_top = forms.TypedChoiceField(
+        label=_("Order of a conversation"),
+        coerce=_is_true,
+        choices=[("False", _("Oldest message on top")), ("True", _("Newest message on top"))],
+        required=False,
+        empty_value=False,
+    )
+
     class Meta:
         model = User
-        fields = ["language", "theme", "time_zone", "undo_send", "page_size", "notify"]
+        fields = [
+            "language", "theme", "time_zone", "undo_send", "page_size", "conversations", "newest_on_top", "notify",
+        ]  # fmt: skip
         labels = {"notify": _("Notify me of new mail")}

@@ -73,6 +73,8 @@ class User(AbstractBaseUser, PermissionsMixin):
     time_zone = models.CharField(max_length=64, blank=True)
     undo_send = models.PositiveSmallIntegerField(default=10)  # seconds
     page_size = models.PositiveSmallIntegerField(default=50)
+    conversations = models.BooleanField(default=True)  # lists show one row for each, else one for each message
+    newest_on_top = models.BooleanField(default=False)  # of a conversation
     notify = models.BooleanField(default=False)  # desktop notifications of new mail
     active_at = models.DateTimeField(null=True)  # last seen here; decides how closely their accounts are watched
 

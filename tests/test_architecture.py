@@ -36,6 +36,7 @@ LAYERS = (
             "webmail.correspondents",
             "webmail.outside",
             "webmail.selection",
+            "webmail.conversations",
             "webmail.events",
         ),
         *("webmail.bodies", "webmail.connections", "webmail.leases", "webmail.watching"),

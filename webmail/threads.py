@@ -81,6 +81,11 @@ def is_reply(subject: str) -> bool:
     return _leader_after_blobs(subject[:MAX_SUBJECT], _REPLY) is not None
 
 
+def plain_subject(subject: str) -> str:
+    """Without the reply prefixes; forwards and [list] tags stay."""
+    return _stripped(subject, _REPLY) if _leader_after_blobs(subject[:MAX_SUBJECT], _REPLY) else subject
+
+
 def reply_subject(subject: str) -> str:
     """``Re: `` before what is being answered, in place of the reply prefixes there; forwards and [list] tags stay."""
     return "Re: " + _stripped(subject, _REPLY)
@@ -151,15 +156,16 @@ class _Sets:
         self.parent[self.find(one)] = self.find(other)
 
 
-def assign(messages: Sequence[ThreadInput], known: Mapping[str, int]) -> Plan:
+def assign(messages: Sequence[ThreadInput], known: Mapping[str, int], apart: frozenset[str] = frozenset()) -> Plan:
     """Place a batch of messages among the threads there are. ``known`` maps message-ids to threads, at least for the
-    ids in this batch. Linear in the number of ids. Splitting or reordering batches changes no grouping, only the
-    numbers of new threads. A message without any id is a thread of its own."""
+    ids in this batch; ``apart`` are those that a person split off from what they answer. Linear in the number of ids.
+    Splitting or reordering batches changes no grouping, only the numbers of new threads. A message without any id is a
+    thread of its own."""
     sets = _Sets()
     named: dict[str, None] = {}
     firsts: list[str] = []  # of each message, the id that stands for it
     for message in messages:
-        ids = _ids(message)
+        ids = _ids(message, apart)
         firsts.append(ids[0] if ids else "")
         for name in ids:
             if name not in named:
@@ -194,13 +200,23 @@ def assign(messages: Sequence[ThreadInput], known: Mapping[str, int]) -> Plan:
     return plan
 
 
-def _ids(message: ThreadInput) -> list[str]:
+def _ids(message: ThreadInput, apart: frozenset[str]) -> list[str]:
+    """What names its thread: itself, and what it answers back to the first of its conversation."""
     references = message.references
+    if apart and references:
+        references = _since(message, apart)
     if not references:
         return [message.message_id] if message.message_id else []
     if len(references) > MAX_REFERENCES:
         references = (references[0], *references[1 - MAX_REFERENCES :])
     return [name for name in dict.fromkeys((message.message_id, *references)) if name]
+
+
+def _since(message: ThreadInput, apart: frozenset[str]) -> tuple[str, ...]:
+    if message.message_id in apart:
+        return ()
+    ends = [place for place, name in enumerate(message.references) if name in apart]
+    return message.references[ends[-1] :] if ends else message.references
 
 
 _LATEST = datetime.max.replace(tzinfo=UTC)

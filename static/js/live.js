@@ -59,7 +59,7 @@ document.addEventListener("htmx:afterSettle", () => {
   for (const [id, top] of kept.at) { const element = document.getElementById(id); if (element && top && id !== "read-scroll") element.scrollTop = top; }
   if (kept.picks.length) tick(kept.picks);
   if (kept.focus) document.getElementById(kept.focus)?.querySelector(".subj").focus({ preventScroll: true });
-  const id = document.getElementById("read")?.dataset.message;
+  const id = document.getElementById("read")?.dataset.row;
   if (id) document.getElementById(`m${id}`)?.setAttribute("aria-current", "true");
   retitle();
   repaint();

@@ -14,7 +14,7 @@ async function markRead() {
 
 function opened() {
   const read = document.getElementById("read");
-  const id = read?.dataset.message;
+  const id = read?.dataset.row;
   if (read?.dataset.title) document.title = read.dataset.title;
   for (const row of document.querySelectorAll(".row[aria-current]")) row.removeAttribute("aria-current");
   document.getElementById(`m${id}`)?.setAttribute("aria-current", "true");

@@ -73,8 +73,13 @@ def _insert(mailbox: Any, patterns: list[dict[str, Any]], count: int) -> None:
 
 
 def _rows(mailbox: Any, patterns: list[dict[str, Any]], count: int) -> Iterator[dict[str, Any]]:
+    """Three messages a conversation, those of three conversations among each other."""
     from django.utils import timezone
 
+    from webmail.models import Thread
+
+    threads = (Thread(account_id=mailbox.account_id) for _third in range(count // 3 + 3))
+    thread_ids = [thread.pk for thread in Thread.objects.bulk_create(threads, batch_size=BATCH)]
     began = timezone.now() - timedelta(days=30)
     for n in range(count):
         yield {
@@ -82,7 +87,7 @@ def _rows(mailbox: Any, patterns: list[dict[str, Any]], count: int) -> Iterator[
             "account_id": mailbox.account_id,
             "mailbox_id": mailbox.pk,
             "remote_mailbox_id": None,
-            "thread_id": None,
+            "thread_id": thread_ids[n // 9 * 3 + n % 3],
             "uid": "",
             "message_id": f"<{n}.{mailbox.pk}@copies.example>",
             "received_at": began - timedelta(minutes=3 * n),

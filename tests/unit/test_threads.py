@@ -151,3 +151,12 @@ def test_the_grouping_does_not_depend_on_order_or_batches(messages, data):
     assert together == grouping([shuffled])
     assert together == grouping([shuffled[:cut], shuffled[cut:]])
     assert together == grouping([[message] for message in shuffled])
+
+
+def test_what_was_split_off_and_its_answers_join_nothing_before_it():
+    """The answers name also what it answered."""
+    root, split = ThreadInput("root", "1"), ThreadInput("split", "2", ("1",))
+    answer, other = ThreadInput("answer", "3", ("1", "2")), ThreadInput("other", "4", ("1",))
+    plan = assign([root, split, answer, other], {}, frozenset({"2"}))
+    assert plan.assignments["split"] == plan.assignments["answer"]
+    assert plan.assignments["root"] == plan.assignments["other"] != plan.assignments["split"]

@@ -59,7 +59,7 @@ def belongings(alice: Person) -> dict[str, list[Any]]:
     Identity.objects.create(account=alice.account, name=SECRET, address=alice.address)
     token = signing.dumps("http://127.0.0.1/a.png", salt=PROXY_SALT, compress=True)
     ids: dict[str, list[Any]] = {"part": [message.pk, "2"], "undo": [batch], "told": [operation.pk], "picture": [token]}
-    for name in ("message", "body", "pictures", "charset", "unsubscription", "source", "message-file"):
+    for name in ("message", "conversation", "body", "pictures", "charset", "unsubscription", "source", "message-file"):
         ids[name] = [message.pk]
     for name in ("folder", "folder-name", "folder-subscription", "folder-emptying", "folder-destruction"):
         ids[name] = [folder.pk]

@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from accounts.models import Account, User
-from webmail.models import Mailbox, Message
+from webmail.models import Mailbox, Message, Thread
 from webmail.selection import Cursor
 from webmail.views.listing import FILTERS, Scope, scope_of
 
@@ -21,17 +21,19 @@ SCOPES = ("inbox", "unread", "starred", "folder")
 
 @pytest.fixture
 def owner(db: None) -> User:
-    """Has three accounts with much mail in each inbox; a tenth is unread, some is starred or has files."""
+    """Has three accounts with much mail in each inbox, in conversations of three; a tenth is unread, some is starred or has
+    files."""
     user = User.objects.create_user("plans@imap.test")
     now = timezone.now()
     for n in range(3):
         account = Account.objects.create(user=user, address=f"{n}@imap.test", username="", incoming="", credentials="")
         inbox = Mailbox.objects.create(account=account, name="INBOX", role="inbox")
         Mailbox.objects.create(account=account, name="Trash", role="trash")
+        threads = Thread.objects.bulk_create(Thread(account=account) for _third in range(0, MANY, 3))
         Message.objects.bulk_create(
             Message(
-                account=account, mailbox=inbox, subject=f"Message {i}", preview="What it says. " * 10, seen=i % 10 > 0,
-                flagged=i % 50 == 0, has_attachment=i % 20 == 0, received_at=now - timedelta(minutes=i),
+                account=account, mailbox=inbox, thread=threads[i // 3], subject=f"Message {i}", preview="What it says. " * 10,
+                seen=i % 10 > 0, flagged=i % 50 == 0, has_attachment=i % 20 == 0, received_at=now - timedelta(minutes=i),
             )
             for i in range(MANY)
         )  # fmt: skip
@@ -58,11 +60,15 @@ def _assert_from_an_index(page: QuerySet[Message], never: tuple[str, ...] = READ
     plan = page.explain()
     assert "webmail_message" in plan
     assert "INDEX" in plan.upper(), plan
-    assert [word for word in never if word in plan] == [], plan
+    assert [word for word in READS_ALL if word in plan] == [], plan
+    rows, _for_each, _one_conversation = plan.partition("SubPlan 1\n")  # PostgreSQL may sort within a conversation
+    assert [word for word in never if word in rows] == [], plan
 
 
+@pytest.mark.parametrize("conversations", [True, False])
 @pytest.mark.parametrize("key", SCOPES)
-def test_a_page_of_a_list_comes_from_one_index_and_is_never_sorted(owner: User, key: str) -> None:
+def test_a_page_of_a_list_comes_from_one_index_and_is_never_sorted(owner: User, key: str, conversations: bool) -> None:
+    owner.conversations = conversations
     middle = Cursor(timezone.now() - timedelta(minutes=MANY // 2), 1)
     for filter in ("", *FILTERS):
         scope = _scope(owner, key, filter)
@@ -71,7 +77,7 @@ def test_a_page_of_a_list_comes_from_one_index_and_is_never_sorted(owner: User, 
         for page in pages:  # what is both starred and unread is little, and may be sorted
             _assert_from_an_index(page, READS_ALL if filter and scope.everywhere else READS_ALL + SORTS)
     for source in _scope(owner, key, "").sources():  # the messages beside an opened one
-        newer = source.filter(received_at__gte=middle.received_at).filter(middle.newer())
+        newer = source.filter(middle.newer())
         _assert_from_an_index(newer.order_by("received_at", "id")[:1])
 
 

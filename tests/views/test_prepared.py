@@ -86,6 +86,6 @@ def test_a_list_is_what_its_queries_find(owner: User, key: str, filter: str) -> 
     for row, message in zip(found, everything, strict=True):
         assert all(getattr(message, name) == value for name, value in row._asdict().items() if name in scope.fields)
     for place, message in enumerate(everything):
-        newer, older = scope.neighbours(message)
+        newer, older = scope.neighbours(Cursor(message.received_at, message.pk))
         assert newer == (everything[place - 1].pk if place else None)
         assert older == (everything[place + 1].pk if place + 1 < len(everything) else None)

@@ -148,20 +148,24 @@ class Mailbox(models.Model):
 
 
 class Thread(models.Model):
-    """A conversation over all folders of an account."""
+    """A conversation over all folders of an account. Of one that is ``muted``, what comes in is read and archived."""
 
     account = models.ForeignKey(Account, models.CASCADE, related_name="threads")
+    muted = models.BooleanField(default=False, db_default=False)
 
 
 class ThreadId(models.Model):
-    """Which conversation a message-id belongs to, also for messages never seen but referred to."""
+    """Which conversation a message-id belongs to, also for messages never seen but referred to. ``apart``: the person
+    split it off from what it answers."""
 
     account = models.ForeignKey(Account, models.CASCADE, db_index=False)  # the constraint's index begins with it
     message_id = models.CharField(max_length=255)
     thread = models.ForeignKey(Thread, models.CASCADE, related_name="ids")
+    apart = models.BooleanField(default=False, db_default=False)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["account", "message_id"], name="one_thread_per_message_id")]
+        indexes = [models.Index(fields=["account"], condition=Q(apart=True), name="split_off")]
 
 
 class MessageQuerySet(models.QuerySet["Message"]):
@@ -180,12 +184,12 @@ def blob_path(message: Message, folder: str) -> str:
 class Message(models.Model):
     """One message in one mailbox. ``blob`` is the whole of it where we are the ones who keep it (POP3, local folders)."""
 
-    # Both have an index below that begins with them.
+    # These and ``thread`` have an index below that begins with them.
     account = models.ForeignKey(Account, models.CASCADE, db_index=False, related_name="messages")
     mailbox = models.ForeignKey(Mailbox, models.CASCADE, null=True, db_index=False, related_name="messages")
     remote_mailbox = models.ForeignKey(Mailbox, models.CASCADE, null=True, related_name="remote_messages")
     uid = models.CharField(max_length=255, blank=True)  # "" while the server has not told the new one
-    thread = models.ForeignKey(Thread, models.SET_NULL, null=True, related_name="messages")
+    thread = models.ForeignKey(Thread, models.SET_NULL, null=True, db_index=False, related_name="messages")
 
     message_id = models.CharField(max_length=255, blank=True)
     references = models.JSONField(default=list)
@@ -222,6 +226,7 @@ class Message(models.Model):
             models.Index("mailbox", F("received_at").desc(), F("id").desc(), condition=Q(has_attachment=True), name="list_files"),
             models.Index("account", F("received_at").desc(), F("id").desc(), condition=Q(flagged=True), name="account_flagged"),
             models.Index("account", F("received_at").desc(), F("id").desc(), condition=Q(seen=False), name="account_unread"),
+            models.Index("thread", F("received_at").desc(), F("id").desc(), "mailbox", name="conversation"),
             models.Index(fields=["account", "message_id"]),
         ]  # fmt: skip
         constraints = [

@@ -8,6 +8,7 @@ server refused. One runner per account replays first in, first out; see leases.p
 kinds      what an operation can be
 messages   keywords, move, copy, destroy
 folders    create, rename, destroy, subscribe
+conversations  mute, split: here only
 queue      submitting, undoing, replaying, failing
 shown      what the person sees: the server's word, with what it has not heard laid over it
 many       one action on everything in a list, in batches
@@ -16,6 +17,7 @@ verbs      what pages ask for
 
 from __future__ import annotations
 
+from webmail.operations.conversations import mute, silence, split
 from webmail.operations.folders import (
     DEFAULT_NAMES,
     create_mailbox,
@@ -55,10 +57,13 @@ __all__ = [
     "mailbox_name",
     "move_to",
     "move_to_role",
+    "mute",
     "on_submit",
     "rebase",
     "rename_mailbox",
     "replay_due",
+    "silence",
+    "split",
     "spread",
     "subscribe",
     "undo",

@@ -43,11 +43,13 @@ class Shown:
 
 class Kind:
     """What can be done. ``payload``, for kinds that are about messages, makes a payload of ids and further arguments;
-    ``ids_of`` is its reverse. Where ``combinable``, ``combine`` turns the payloads of operations that follow one another
-    into one with the same effect. ``lay_over`` changes how messages are shown as ``apply`` does, in memory."""
+    ``ids_of`` is its reverse. One that is ``here_only`` is done as soon as it is applied. Where ``combinable``, ``combine``
+    turns the payloads of operations that follow one another into one with the same effect. ``lay_over`` changes how
+    messages are shown as ``apply`` does, in memory."""
 
     name: ClassVar[str]
     combinable: ClassVar[bool] = False
+    here_only: ClassVar[bool] = False  # nothing to be told to any server
     delay = timedelta(0)
 
     @staticmethod

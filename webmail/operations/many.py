@@ -59,7 +59,7 @@ def _step(op: Operation) -> None:
     place = Cursor.parse(op.payload["place"])
     rows = Selection.from_json(op.payload["selection"]).messages(op.account_id)
     if place:
-        rows = rows.filter(received_at__lte=place.received_at).filter(place.older())
+        rows = rows.filter(place.older())
     found = list(rows.values_list("pk", "received_at")[:BATCH])
     before = op.done
     op.done += len(found)

@@ -68,7 +68,7 @@ def submit(
         _outweigh_many(account, what.ids_of(payload))
     what.apply(op)
     op.total = len(what.ids_of(payload))
-    if account.downloads and what.delay == timedelta(0):
+    if what.here_only or (account.downloads and what.delay == timedelta(0)):
         op.state = OperationState.DONE
     op.save()
     transaction.on_commit(lambda: _tell(op))

@@ -45,7 +45,7 @@ def fetch_down(account: Account, mailbox: Mailbox, store: MailStore | None, betw
         rows = rows.filter(received_at__gte=oldest)
     place = Cursor.parse(mailbox.text_until)
     if place:
-        rows = rows.filter(received_at__lte=place.received_at).filter(place.older())
+        rows = rows.filter(place.older())
     found = list(rows.newest_first()[:STEP])
     if not found:
         return False

@@ -27,7 +27,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from accounts.models import Account, AfterDownload
-from webmail import bodies, correspondents, mime
+from webmail import bodies, correspondents, mime, operations
 from webmail.models import Mailbox, Message, MessageQuerySet, forget_file
 from webmail.operations import chunks
 from webmail.protocols.base import MailStore
@@ -139,6 +139,8 @@ def _keep_all(account: Account, mailbox: Mailbox, rows: Sequence[Message]) -> li
             Message.objects.bulk_create(new, batch_size=100)
             correspondents.heard_from(account, ((row.from_email, row.from_name, row.received_at) for row in new))
             mailbox.count(len(new), sum(1 for row in new if not row.seen))
+            if mailbox.role == "inbox":
+                operations.silence(account, mailbox, [r.uid for r in new], [r.thread_id or 0 for r in new])
     except BaseException:
         for row in rows:
             forget_file(row.blob.name)

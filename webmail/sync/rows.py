@@ -70,6 +70,8 @@ def _store(account: Account, mailbox: Mailbox, fresh: Sequence[Row]) -> Stored:
     unread = sum(not row["seen"] for row in new)
     if mailbox.complete:  # before that the counts are the server's own, which know of mail not fetched yet
         mailbox.count(len(new), unread)
+        if mailbox.role == "inbox":
+            unread -= operations.silence(account, mailbox, [r["uid"] for r in new], [r["thread_id"] for r in new])
     return Stored(len(new), unread)
 
 
@@ -313,10 +315,12 @@ def known_threads(account: Account, ids: set[str]) -> dict[str, int]:
 
 def thread_ids(account: Account, inputs: Sequence[threads.ThreadInput], known: Mapping[str, int]) -> list[int]:
     """The conversation of each message, made, found or joined; ``key`` is its position."""
-    plan = threads.assign(inputs, known)
+    plan = threads.assign(inputs, known, _split_off(account))
     for gone, kept in plan.merges:
         ThreadId.objects.filter(thread_id=gone).update(thread_id=kept)
         Message.objects.filter(thread_id=gone).update(thread_id=kept)
+        if Thread.objects.filter(pk=gone, muted=True).exists():
+            Thread.objects.filter(pk=kept).update(muted=True)
         Thread.objects.filter(pk=gone).delete()
     numbers = sorted({n for n in plan.assignments.values() if n < 0}, reverse=True)
     real = dict(zip(numbers, _new_threads(account, len(numbers)), strict=True))
@@ -327,6 +331,10 @@ def thread_ids(account: Account, inputs: Sequence[threads.ThreadInput], known: M
     ]
     insert(ThreadId, fresh, unless_there=True)
     return [real.get(plan.assignments[one.key], plan.assignments[one.key]) for one in inputs]
+
+
+def _split_off(account: Account) -> frozenset[str]:
+    return frozenset(ThreadId.objects.filter(account=account, apart=True).values_list("message_id", flat=True))
 
 
 def _new_threads(account: Account, count: int) -> list[int]:

@@ -13,7 +13,7 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST
 
 from accounts.requests import Request
-from webmail import operations
+from webmail import conversations, operations
 from webmail.models import Mailbox
 from webmail.views import listing
 from webmail.views.redirection import back, notice, problem
@@ -25,18 +25,27 @@ KEYWORD_ACTIONS: dict[str, tuple[list[str], list[str]]] = {
     "star": (["$flagged"], []),
     "unstar": ([], ["$flagged"]),
 }
+ONE_OF_THEM = ("unread", "star")  # of a conversation, the message that stands for it is marked
 ROLES = ("archive", "junk", "trash", "inbox")
 
 
 def _selected(request: Request) -> operations.What:
-    """The one row whose button was pressed, everything in the list as the person saw it, or the ticked rows."""
+    """The one row whose button was pressed, everything in the list as the person saw it, or the ticked rows. Where rows are
+    conversations: all messages of each that are in the same folder, or in any if that was asked for."""
     only = request.GET.get("only", "")
-    if only:
-        return [listing.number(only)]
-    if request.POST.get("all"):
+    if request.POST.get("all") and not only:
         scope = listing.scope_of(request.user, request.POST["all"], request.POST.get("f", ""))
         return scope.selection(request.POST.get("q", "")[:500], request.POST.get("until", ""))
-    return [listing.number(value) for value in request.POST.getlist("id")[:1000]]
+    ids = ticked(request)
+    everywhere = request.GET.get("where") == "everywhere"
+    if request.POST.get("rows") == "conversations" and request.GET.get("set") not in ONE_OF_THEM:
+        return conversations.whole(request.user, ids, everywhere)
+    return ids
+
+
+def ticked(request: Request) -> list[int]:
+    only = request.GET.get("only", "")
+    return [listing.number(value) for value in ([only] if only else request.POST.getlist("id")[:1000])]
 
 
 def _act(
@@ -112,6 +121,28 @@ def copy(request: Request) -> HttpResponse:
             % {"n": n, "folder": target.title}
         ),
     )
+
+
+@require_POST
+@login_required
+def mute(request: Request) -> HttpResponse:
+    """The conversations of the ticked rows, or none of them any more."""
+    muted = request.GET.get("set") != "unmute"
+    batch, number = operations.mute(request.user, ticked(request), muted)
+    if not number:
+        problem(request, _("Nothing was selected."))
+        return back(request)
+    said = (
+        ngettext(
+            "Muted %(n)d conversation. What comes of it goes to Archive, read.",
+            "Muted %(n)d conversations. What comes of them goes to Archive, read.",
+            number,
+        )
+        if muted
+        else ngettext("%(n)d conversation is no longer muted.", "%(n)d conversations are no longer muted.", number)
+    )
+    notice(request, said % {"n": number}, batch)
+    return back(request)
 
 
 def _target(request: Request) -> Mailbox:

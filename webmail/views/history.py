@@ -96,6 +96,13 @@ def _title(op: Operation, number: int, folders: dict[int, str]) -> str:
         gone = Mailbox.objects.filter(pk=payload["mailbox"]).first()
         name = payload.get("name") or folders.get(payload["mailbox"]) or (gone.title if gone else "…")
         return str(FOLDER_TITLES[op.kind]) % {"folder": name}
+    if op.kind == "mute":
+        n = len(payload["threads"])
+        if payload["muted"]:
+            return ngettext("Muted %(n)d conversation", "Muted %(n)d conversations", n) % {"n": n}
+        return ngettext("Unmuted %(n)d conversation", "Unmuted %(n)d conversations", n) % {"n": n}
+    if op.kind == "place":
+        return _("Split a conversation") if payload["apart"] else _("Joined a conversation again")
     if op.kind == "destroy":
         return ngettext("Deleted %(n)d message for good", "Deleted %(n)d messages for good", number) % {"n": number}
     return ngettext("Changed %(n)d message", "Changed %(n)d messages", number) % {"n": number}

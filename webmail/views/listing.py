@@ -26,7 +26,7 @@ from django.utils.translation import gettext as _
 
 from accounts.models import User
 from accounts.requests import Request
-from webmail import search
+from webmail import conversations, search, threads
 from webmail.models import Mailbox, Message
 from webmail.operations import last_id
 from webmail.prepared import Integer, Moment, Prepared
@@ -39,6 +39,7 @@ class Listed(NamedTuple):
     id: int
     account_id: int
     mailbox_id: int
+    thread_id: int | None
     subject: str
     from_name: str
     from_email: str
@@ -81,6 +82,16 @@ class Scope:
     query: str = ""
 
     @property
+    def can_thread(self) -> bool:
+        """What went out, or was searched for, is looked for message by message."""
+        return not self.outgoing and self.key != "search"
+
+    @property
+    def threaded(self) -> bool:
+        """One row for each conversation."""
+        return self.user.conversations and self.can_thread
+
+    @property
     def mailbox(self) -> Mailbox | None:
         return self.mailboxes[0] if self.key.startswith("folder-") else None
 
@@ -111,13 +122,15 @@ class Scope:
             hidden = [m.pk for m in _every_mailbox(self.user) if m.hidden or m.role in ("junk", "trash")]
             found = search.condition(self.query) if self.query else Q()
             accounts = [account.pk for account in self.user.account_list]
-            return [
+            sources = [
                 Message.objects.filter(found, account_id=pk, mailbox__isnull=False, **narrow).exclude(
                     mailbox_id__in=hidden
                 )
                 for pk in accounts
             ]
-        return [Message.objects.filter(mailbox_id=m.pk, **narrow) for m in self.mailboxes]
+        else:
+            sources = [Message.objects.filter(mailbox_id=m.pk, **narrow) for m in self.mailboxes]
+        return [conversations.newest_of_each(source, source) for source in sources] if self.threaded else [*sources]
 
     def page(self, after: Cursor | None, size: int, inclusive: bool = False) -> list[Listed]:
         """Up to ``size`` + 1 messages, newest first; the one too many tells that there is more."""
@@ -135,15 +148,28 @@ class Scope:
     def _rows(
         self, mailbox: Mailbox, fields: tuple[str, ...], after: Cursor | None, size: int, inclusive: bool
     ) -> list[tuple[Any, ...]]:
-        ask = _asked_each_click(self.filter, fields, size, after is not None, inclusive)
+        ask = _asked_each_click(self.filter, self.threaded, fields, size, after is not None, inclusive)
         return ask(mailbox.pk, after.received_at, after.pk) if after else ask(mailbox.pk)
 
     def queries(self, after: Cursor | None, size: int, inclusive: bool = False) -> list[QuerySet[Message]]:
         return [_newest(source, after, size, inclusive).only(*self.fields) for source in self.sources()]
 
-    def neighbours(self, message: Message) -> tuple[int | None, int | None]:
-        """The next newer and the next older message."""
-        here = Cursor(message.received_at, message.pk)
+    def place_of(self, message: Message) -> Cursor:
+        """Where its row is: the message's own place, or that of the newest of its conversation in this list."""
+        if self.threaded and message.thread_id:
+            if self.everywhere is None:
+                found = _newest_in_folder(message.thread_id, message.mailbox_id)
+            else:
+                hidden = [m.pk for m in _every_mailbox(self.user) if m.hidden or m.role in ("junk", "trash")]
+                inside = Message.objects.filter(thread_id=message.thread_id, mailbox__isnull=False, **self.everywhere)
+                inside = inside.exclude(mailbox_id__in=hidden).order_by("-received_at", "-id")
+                found = list(inside.values_list("received_at", "pk")[:1])
+            if found:
+                return Cursor(*found[0])
+        return Cursor(message.received_at, message.pk)
+
+    def neighbours(self, here: Cursor) -> tuple[int | None, int | None]:
+        """The next newer and the next older row."""
         newer, older = self._beside(here, newer=True), self._beside(here, newer=False)
         return (min(newer)[1] if newer else None), (max(older)[1] if older else None)
 
@@ -151,7 +177,7 @@ class Scope:
         if self.everywhere is not None:
             beside = [_next(source, here, newer).values_list("received_at", "pk") for source in self.sources()]
             return [key for query in beside for key in query]
-        ask = _asked_each_opening(self.filter, newer)
+        ask = _asked_each_opening(self.filter, self.threaded, newer)
         return [key for mailbox in self.mailboxes for key in ask(mailbox.pk, here.received_at, here.pk)]
 
     def selection(self, query: str, until: str) -> Selection:
@@ -177,36 +203,51 @@ KEY = ("received_at", "id")
 
 def _newest(source: QuerySet[Message], after: Cursor | None, size: int, inclusive: bool) -> QuerySet[Message]:
     if after is not None:
-        condition = after.older() | Q(pk=after.pk) if inclusive else after.older()
-        source = source.filter(received_at__lte=after.received_at).filter(condition)
+        source = source.filter(after.older(inclusive))
     return source.order_by("-received_at", "-id")[: size + 1]
+
+
+def _rows_of(mailbox: Any, filter: str, threaded: bool) -> QuerySet[Message]:
+    source = Message.objects.filter(mailbox_id=mailbox, **FILTERS.get(filter, {}))
+    return conversations.newest_of_each(source, source) if threaded else source
 
 
 @cache
 def _asked_each_click(
-    filter: str, fields: tuple[str, ...], size: int, further: bool, inclusive: bool
+    filter: str, threaded: bool, fields: tuple[str, ...], size: int, further: bool, inclusive: bool
 ) -> Prepared[tuple[Any, ...]]:
     """A page of one mailbox; of a cursor's mailbox, received_at and id where it is a ``further`` one."""
 
     def build(mailbox: Any, *place: Any) -> QuerySet[Message, tuple[Any, ...]]:
-        source = Message.objects.filter(mailbox_id=mailbox, **FILTERS.get(filter, {}))
+        source = _rows_of(mailbox, filter, threaded)
         return _newest(source, Cursor(*place) if further else None, size, inclusive).values_list(*fields)
 
     return Prepared(build, Integer, *((Moment, Integer) if further else ()))
 
 
+_newest_in_folder = Prepared(
+    lambda thread, mailbox: (
+        Message.objects.filter(thread_id=thread, mailbox_id=mailbox)
+        .order_by("-received_at", "-id")
+        .values_list("received_at", "id")[:1]
+    ),
+    Integer,
+    Integer,
+)
+
+
 def _next(source: QuerySet[Message], here: Cursor, newer: bool) -> QuerySet[Message]:
     if newer:
-        return source.filter(received_at__gte=here.received_at).filter(here.newer()).order_by("received_at", "id")[:1]
-    return source.filter(received_at__lte=here.received_at).filter(here.older()).order_by("-received_at", "-id")[:1]
+        return source.filter(here.newer()).order_by("received_at", "id")[:1]
+    return source.filter(here.older()).order_by("-received_at", "-id")[:1]
 
 
 @cache
-def _asked_each_opening(filter: str, newer: bool) -> Prepared[tuple[datetime, int]]:
+def _asked_each_opening(filter: str, threaded: bool, newer: bool) -> Prepared[tuple[datetime, int]]:
     """What stands beside a place in one mailbox."""
 
     def build(mailbox: Any, *place: Any) -> QuerySet[Message, tuple[datetime, int]]:
-        source = Message.objects.filter(mailbox_id=mailbox, **FILTERS.get(filter, {}))
+        source = _rows_of(mailbox, filter, threaded)
         return _next(source, Cursor(*place), newer).values_list("received_at", "id")
 
     return Prepared(build, Integer, Moment, Integer)
@@ -321,6 +362,7 @@ class Look(NamedTuple):
     clip: bool
     preview: bool  # there is one
     current: bool
+    several: bool  # messages, of one conversation
 
 
 class Row(NamedTuple):
@@ -334,6 +376,8 @@ class Row(NamedTuple):
     preview: str
     time: str
     stamp: str
+    number: str = ""  # of messages, where there are several
+    number_said: str = ""
 
 
 @dataclass(slots=True)
@@ -352,23 +396,51 @@ def days(scope: Scope, messages: Sequence[Message | Listed], current: int | None
     after += "" if scope.mailbox else f"?{scope.source}"
     zone = timezone.get_current_timezone()
     found: list[Day] = []
+    told = _summaries(scope, messages) if scope.threaded else {}
     for message in messages:
         when = message.received_at.astimezone(zone)
         title, dates = _heading(when.date(), today)
         if not found or found[-1].title != title:
             found.append(Day(title, dates, []))
-        found[-1].rows.append(
-            Row(
-                Look(
-                    colours[message.account_id], message.seen, message.flagged, message.answered, message.has_attachment,
-                    bool(message.preview), message.pk == current,
-                ),
-                message.pk, f"{before}{message.pk}{after}", _who(message, mine, scope.outgoing),
-                message.subject.strip() or _("(no subject)"), message.preview, time_text(when, today),
-                when.isoformat(timespec="minutes"),
-            )
+        look = Look(
+            colours[message.account_id], message.seen, message.flagged, message.answered, message.has_attachment,
+            bool(message.preview), message.pk == current, several=False,
         )  # fmt: skip
+        row = Row(
+            look, message.pk, f"{before}{message.pk}{after}", _who(message, mine, scope.outgoing),
+            message.subject.strip() or _("(no subject)"), message.preview, time_text(when, today),
+            when.isoformat(timespec="minutes"),
+        )  # fmt: skip
+        summary = told.get(message.thread_id or 0)
+        found[-1].rows.append(_of_conversation(row, summary, mine) if summary and summary.number > 1 else row)
     return found
+
+
+def _summaries(scope: Scope, messages: Sequence[Message | Listed]) -> dict[int, conversations.Summary]:
+    aside = {mailbox.pk for mailbox in mailboxes_of(scope.user) if mailbox.role in conversations.ASIDE}
+    return conversations.summaries([(message.thread_id, message.mailbox_id or 0) for message in messages], aside)
+
+
+def _of_conversation(row: Row, summary: conversations.Summary, mine: set[str]) -> Row:
+    number = summary.number
+    return row._replace(
+        look=row.look._replace(
+            seen=not summary.unread, flagged=summary.flagged, clip=summary.has_attachment, several=True
+        ),
+        who=_names(summary.people, mine),
+        subject=threads.plain_subject(row.subject) or row.subject,
+        number=f"{number:,}".replace(",", "\u202f"),
+        number_said=ngettext("%(n)d message", "%(n)d messages", number) % {"n": number},
+    )
+
+
+def _names(people: dict[str, str], mine: set[str]) -> str:
+    """Who takes part, first names where they are many; of very many the first and the last two."""
+    names = [(_("me") if email in mine else name or email) for email, name in people.items()]
+    names = list(dict.fromkeys(name or _("(no sender)") for name in names))
+    if len(names) > 2:
+        names = [name if "@" in name or "," in name else name.split()[0] for name in names]
+    return ", ".join(names if len(names) <= 4 else [names[0], "…", *names[-2:]])
 
 
 def _who(message: Message | Listed, mine: set[str], outgoing: bool) -> str:

@@ -15,7 +15,7 @@ from django.views.decorators.http import require_POST, require_safe
 from accounts.models import Account
 from accounts.requests import Request
 from webmail import tasks
-from webmail.models import Draft, Message
+from webmail.models import Draft
 from webmail.views import listing, navigation
 from webmail.views.redirection import back, notice
 from webmail.views.unchanged import while_unchanged
@@ -91,9 +91,10 @@ def list_context(
     scope: listing.Scope,
     messages: list[listing.Listed],
     after: listing.Cursor | None,
-    current: Message | None = None,
+    current: int | None = None,
 ) -> dict[str, Any]:
-    """All that the list and the sidebar show. ``messages`` is the scope's page ``after``, with the one too many."""
+    """All that the list and the sidebar show. ``messages`` is the scope's page ``after``, with the one too many; ``current`` the row
+    that is open."""
     size = request.user.page_size
     more = len(messages) > size
     messages = messages[:size]
@@ -104,7 +105,7 @@ def list_context(
         "query": scope.query,
         "more": more,
         "summary": listing.summary(scope),
-        "days": listing.days(scope, messages, current.pk if current else None),
+        "days": listing.days(scope, messages, current),
         "older": scope.href(after=str(listing.Cursor(last.received_at, last.pk))) if last else "",
         "first": scope.href() if after else "",
         "until": str(listing.Cursor(messages[0].received_at, messages[0].pk)) if messages and not after else "",
