@@ -191,20 +191,15 @@ class PreferencesForm(forms.ModelForm):
     page_size = forms.TypedChoiceField(
         label=_("Messages a page"), coerce=int, choices=[(n, str(n)) for n in (25, 50, 100, 200)]
     )
-
     conversations = forms.TypedChoiceField(
         label=_("Rows of lists"),
         coerce=_is_true,
         choices=[("True", _("Conversations")), ("False", _("Single messages"))],
-        required=False,
-        empty_value=True,
     )
     newest_on_top = forms.TypedChoiceField(
         label=_("Order of a conversation"),
         coerce=_is_true,
         choices=[("False", _("Oldest message on top")), ("True", _("Newest message on top"))],
-        required=False,
-        empty_value=False,
     )
 
     class Meta:

@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from accounts.requests import Request
+from webmail import threads
 from webmail.models import Message
 from webmail.views import listing, navigation
 from webmail.views.body import charset_names
@@ -51,12 +52,12 @@ def _lasting(context: dict[str, Any], response: HttpResponse) -> HttpResponse:
 
 def read_context(request: Request, message: Message, scope: listing.Scope, place: listing.Cursor) -> dict[str, Any]:
     newer, older = scope.neighbours(place)
-    shown = conversation(request, message)
+    shown, subject = conversation(request, message), message.subject.strip()
     suffix = f"?{scope.source}" if not scope.mailbox else ""
     return {
         "message": message,
         "row": place.pk,
-        "subject": message.subject.strip() or _("(no subject)"),
+        "subject": (threads.plain_subject(subject) if len(shown.entries) > 1 else subject) or _("(no subject)"),
         "scope": scope,
         "conversation": shown,
         "thread": shown.entries,
