@@ -60,6 +60,10 @@ class SecondClient:
         assert number, f"no message {subject!r} in {folder}"
         self._imap.store(number, "+FLAGS", f"({flag})")
 
+    def mark_all(self, flag: str, folder: str = "INBOX") -> None:
+        assert self._imap.select(f'"{folder}"')[0] == "OK"
+        assert self._imap.store("1:*", "+FLAGS", f"({flag})")[0] == "OK"
+
     def remove(self, subject: str, folder: str = "INBOX") -> None:
         self.add_flag(subject, "\\Deleted", folder)
         self._imap.expunge()

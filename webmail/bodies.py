@@ -12,13 +12,12 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO, cast
 
 from django.conf import settings
-from django.core import signing
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from accounts.discovery import ServerURL
-from webmail import connections, html, mime, trust
+from webmail import connections, html, mime, notices, pictures, trust
 from webmail.mime.header import raw_fields
 from webmail.models import Message, MessageBody
 from webmail.prepared import Integer, Prepared
@@ -27,13 +26,12 @@ from webmail.protocols.errors import MailError, NotFound, ProtocolError
 
 log = logging.getLogger(__name__)
 # Raise it when the sanitiser gets better: bodies cleaned by an older one are cleaned again when next opened.
-SANITISER_VERSION = 2
+SANITISER_VERSION = 3
 # Raise it when messages are read better: a body read in an older way is read anew when next opened, if its server answers.
-READING_VERSION = 1
+READING_VERSION = 2
 MAX_HEADER = 256 * 1024  # octets of a header that are read for the page of a message
 PREVIEW_OCTETS = 16 * 1024  # of the text are looked at to find its beginning
-PROXY_SALT = "webmail.picture"
-PROXY_SECONDS = 7 * 24 * 3600
+LARGEST = 2**31  # octets of a part; no message is larger
 
 
 _body_of = Prepared(lambda pk: MessageBody.objects.filter(pk=pk), Integer)
@@ -71,6 +69,7 @@ def fetch(message: Message, store: MailStore | None, charset: str = "") -> Messa
     body.kept_at = timezone.now()
     kept = ("text", "source", "html", "remote", "version", "kept_at", "facts")
     MessageBody.objects.update_or_create(message=message, defaults={name: getattr(body, name) for name in kept})
+    notices.record(message, body.facts)
     if not message.preview:
         message.preview = mime.preview(body.text)[:255]
         Message.objects.filter(pk=message.pk).update(preview=message.preview)
@@ -101,11 +100,12 @@ def _goes_on(read: mime.ReadText) -> str:
 
 
 ONE_CLICK = frozenset({"list-unsubscribe", "list-unsubscribe-post"})
+LIST_WAYS = frozenset({"list-archive", "list-help"})  # beside those that are kept of every message (RFC 2369)
 
 
 def _said_of_sender(message: Message, store: MailStore | None) -> dict[str, Any]:
     """What the servers that the account believes found out: ``authentication``, and ``one_click`` if the way to
-    unsubscribe is the sender's own (RFC 8058 §4: both fields are signed). Raises MailError."""
+    unsubscribe is the sender's own (RFC 8058 §4: both fields are signed); and the LIST_WAYS. Raises MailError."""
     account = message.account
     believed = (
         *trust.checkers_of(ServerURL.parse(account.incoming).host),
@@ -114,7 +114,12 @@ def _said_of_sender(message: Message, store: MailStore | None) -> dict[str, Any]
     )
     fields = raw_fields(header_octets(message, store))
     found = trust.authentication(fields, believed)
-    return {"authentication": found.to_json(), "one_click": trust.signed_fields(fields, found) >= ONE_CLICK}
+    ways = {name: value[:2000] for name, value in reversed(fields) if name in LIST_WAYS}
+    return {
+        "authentication": found.to_json(),
+        "one_click": trust.signed_fields(fields, found) >= ONE_CLICK,
+        **({"list": ways} if ways else {}),
+    }
 
 
 def header_octets(message: Message, store: MailStore | None = None) -> bytes:
@@ -146,9 +151,11 @@ def preview_of(file: BinaryIO, structure: mime.BodyPart) -> str:
 def _clean(message: Message, body: MessageBody) -> None:
     body.html, body.remote = "", []
     if body.source:
-        cleaned = html.clean(body.source, cid=_cid_urls(message))
-        body.html, body.remote = cleaned.html, list(cleaned.remote)
-        body.facts = body.facts | {"trackers": cleaned.trackers, "deceptive": cleaned.deceptive}
+        slots = html.Slots()
+        cleaned = html.clean(body.source, cid=_cid_urls(message), remote=slots)
+        body.html, places = slots.take_out(cleaned.html)
+        body.remote = [*slots.urls, *cleaned.remote]
+        body.facts = body.facts | {"trackers": cleaned.trackers, "deceptive": cleaned.deceptive, "pictures": places}
         if not body.text.strip():
             body.text = cleaned.text
     body.version = SANITISER_VERSION
@@ -156,11 +163,15 @@ def _clean(message: Message, body: MessageBody) -> None:
 
 def with_pictures(message: Message, body: MessageBody) -> str:
     """The HTML again, with remote pictures through our own proxy."""
-    return html.clean(body.source, cid=_cid_urls(message), remote=proxy_url).html
+    proxied = [pictures.proxy_url(message.account_id, url) for url in body.remote]
+    return html.put_in(body.html, ((offset, proxied[number]) for offset, number in body.facts["pictures"]))
 
 
-def proxy_url(url: str) -> str | None:
-    return reverse("picture", args=[signing.dumps(url, salt=PROXY_SALT, compress=True)])
+def want_pictures(message: Message, body: MessageBody) -> None:
+    """Have its remote pictures fetched now, if the person always wants those of its sender."""
+    if body.remote and pictures.always_from(message.account.user_id, message.from_email):
+        shown = dict.fromkeys(number for _offset, number in body.facts["pictures"])
+        pictures.want(message.account_id, [body.remote[number] for number in shown])
 
 
 def _cid_urls(message: Message) -> Callable[[str], str | None]:
@@ -175,22 +186,22 @@ def _cid_urls(message: Message) -> Callable[[str], str | None]:
 
 
 def octets_of(
-    message: Message, part_id: str | None, store: MailStore | None = None, limit: int | None = None
+    message: Message, part_id: str | None, store: MailStore | None = None, limit: int | None = None, start: int = 0
 ) -> Iterator[bytes]:
-    """The still encoded octets of a part, or of the whole message, from our blob or from the server. Raises MailError."""
+    """The still encoded octets of a part, or of the whole message, from our blob or from the server: from ``start`` on,
+    and no more than ``limit`` (of a whole message of our own, all of them). Raises MailError."""
     if message.blob:
         with message.blob.open("rb") as blob:
-            yield from (
-                mime.part_octets(cast(BinaryIO, blob), part_id) if part_id else iter(lambda: blob.read(65536), b"")
-            )
+            file = cast(BinaryIO, blob)
+            yield from mime.part_octets(file, part_id, start, limit) if part_id else iter(lambda: blob.read(65536), b"")
         return
     if store is None:
         with connections.store_of(message.account) as opened:
-            yield from octets_of(message, part_id, opened, limit)
+            yield from octets_of(message, part_id, opened, limit, start)
         return
     if not message.uid or message.remote_mailbox is None or message.remote_mailbox.remote_name is None:
         raise NotFound(_("The message is being moved on the server. Try again in a moment."))
-    window = (0, limit) if limit else None
+    window = (start, limit or LARGEST) if limit or start else None
     store.expect(message.remote_mailbox.remote_name, message.remote_mailbox.state or None)
     yield from store.body(message.remote_mailbox.remote_name, message.uid, part_id, window)
 

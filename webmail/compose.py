@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import mimetypes
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import BinaryIO, cast
 
@@ -21,8 +21,13 @@ from django.utils.translation import pgettext
 from accounts.models import Account, Identity, User
 from webmail import bodies, mime, threads
 from webmail.models import Draft, DraftAttachment, Message, forget_file
+from webmail.protocols.errors import NotFound
 
 FIELDS = ("to", "cc", "bcc", "subject", "text")
+ANSWER = (
+    "answer"  # the kind of a draft that answers an invitation: its calendar goes along as an alternative of the text
+)
+FILES = "files"  # the kind of a draft that begins with files of a message; their rows are there before their octets
 BASE64_GROWTH = 78 / 57  # encoded octets a line over plain ones (RFC 2045 §6.8)
 
 
@@ -107,6 +112,23 @@ def edit(user: User, message: Message) -> Draft:
     )  # fmt: skip
 
 
+def with_files(user: User, message: Message, chosen: Sequence[tuple[str, mime.BodyPart, int]]) -> Draft:
+    """A saved draft of a new message with files of another one: of each its name, the part and its size. Their octets come
+    by ``bring_attachments``. Raises Unsendable if they are over the limit."""
+    draft = new(user, account=message.account)
+    draft.kind, draft.source = FILES, message
+    limit = size_limit(draft.account)
+    if sum(size for _name, _part, size in chosen) * BASE64_GROWTH > limit:
+        raise Unsendable({"files": too_large(max(chosen, key=lambda one: one[2])[0], limit)})
+    with transaction.atomic():
+        save(draft)
+        DraftAttachment.objects.bulk_create(
+            DraftAttachment(draft=draft, name=name[:255], type=part.type[:120], source_part=part.part_id, size=size)
+            for name, part, size in chosen
+        )
+    return draft
+
+
 def default_identity(user: User, account: Account | None = None) -> Identity:
     """The default one of the account, else the first there is. Raises Identity.DoesNotExist if the person has none."""
     mine = Identity.objects.for_user(user).select_related("account")
@@ -185,7 +207,8 @@ def save(draft: Draft, revision: int | None = None) -> Draft:
 def _save_new(draft: Draft) -> Draft:
     draft.message_id = draft.message_id or mime.new_message_id(_domain(draft))
     draft.revision = 1
-    draft.awaits_attachments = draft.kind in ("forward", "draft") and bool(draft.source and draft.source.has_attachment)
+    comes_along = draft.kind in ("forward", "draft") and bool(draft.source and draft.source.has_attachment)
+    draft.awaits_attachments = comes_along or draft.kind == FILES
     try:
         with transaction.atomic():
             draft.save()
@@ -203,22 +226,41 @@ def bring_attachments(draft: Draft) -> None:
     before and stays, and the next call goes on with the files that are missing."""
     if not draft.awaits_attachments:
         return
-    source = draft.source
-    root = source.body_part if source else None
-    have = {attachment.source_part for attachment in draft.attachments.all()}
-    for part in mime.select_bodies(root).attachments if root else ():
-        if source is None or part.part_id in have:
-            continue
-        name = part.name or _("attachment")
-        opened = bodies.open_part(source, part.part_id)
-        attachment = DraftAttachment(
-            draft=draft, name=name[:255], type=part.type[:120], source_part=part.part_id, size=0
-        )
+    for attachment in _awaited(draft):
+        if draft.source is None:
+            raise NotFound(
+                _("The message that “%(name)s” is from is gone. Remove the file.") % {"name": attachment.name}
+            )
+        opened = bodies.open_part(draft.source, attachment.source_part)
         attachment.file.save("part", _ChunkFile(opened.chunks), save=False)
         attachment.size = attachment.file.size
-        attachment.save()
+        if attachment.pk is None:
+            attachment.save()
+        elif not _has_come(attachment):
+            forget_file(attachment.file.name)
     draft.awaits_attachments = False
     draft.save(update_fields=["awaits_attachments"])
+
+
+def _awaited(draft: Draft) -> list[DraftAttachment]:
+    """Rows that wait for their octets, or the rows that are still to be."""
+    if draft.kind == FILES:
+        return list(draft.attachments.filter(file=""))
+    have = {attachment.source_part for attachment in draft.attachments.all()}
+    root = draft.source.body_part if draft.source else None
+    return [
+        DraftAttachment(
+            draft=draft, name=(part.name or _("attachment"))[:255], type=part.type[:120], source_part=part.part_id, size=0
+        )
+        for part in (mime.select_bodies(root).attachments if root else ())
+        if part.part_id not in have
+    ]  # fmt: skip
+
+
+def _has_come(attachment: DraftAttachment) -> bool:
+    """False if it was removed meanwhile, or another one has brought it."""
+    waiting = DraftAttachment.objects.filter(pk=attachment.pk, file="")
+    return waiting.update(file=attachment.file.name, size=attachment.size) == 1
 
 
 def copy_of(draft: Draft) -> Draft:
@@ -227,6 +269,10 @@ def copy_of(draft: Draft) -> Draft:
     draft.pk, draft._state.adding, draft.message_id = None, True, ""
     save(draft)
     for attachment in DraftAttachment.objects.filter(draft_id=original):
+        if not attachment.file:  # it has not come yet, and comes to the copy too
+            attachment.pk, attachment._state.adding, attachment.draft = None, True, draft
+            attachment.save()
+            continue
         with attachment.file.open("rb") as file:
             attachment.pk, attachment._state.adding, attachment.draft = None, True, draft
             attachment.file.save("copy", File(file), save=True)
@@ -353,7 +399,8 @@ def write(draft: Draft, out: BinaryIO) -> int:
         from_=mime.Address(identity.name, identity.address), reply_to=(), to=people.to, cc=people.cc, bcc=people.bcc,
         subject=draft.subject, text=draft.text, message_id=draft.message_id, date=timezone.localtime(),
         in_reply_to=(draft.in_reply_to,) if draft.in_reply_to else (), references=tuple(draft.references),
-        attachments=tuple(_as_mime(attachment) for attachment in draft.attachments.all()),
+        attachments=tuple(_as_mime(attachment) for attachment in draft.attachments.all() if not _is_answer(attachment)),
+        calendar=next((_as_invite(attachment) for attachment in draft.attachments.all() if _is_answer(attachment)), None),
     )  # fmt: skip
     try:
         return mime.write_message(outgoing, out, include_bcc=True)
@@ -361,6 +408,15 @@ def write(draft: Draft, out: BinaryIO) -> int:
         raise Unsendable(
             {"subject": _("This message cannot be written: check the subject and the addresses.")}
         ) from error
+
+
+def _is_answer(attachment: DraftAttachment) -> bool:
+    return attachment.draft.kind == ANSWER and attachment.type == "text/calendar"
+
+
+def _as_invite(attachment: DraftAttachment) -> mime.Invite:
+    with attachment.file.open("rb") as file:
+        return mime.Invite("REPLY", file.read().decode())
 
 
 def _as_mime(attachment: DraftAttachment) -> mime.Attachment:

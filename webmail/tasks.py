@@ -16,9 +16,9 @@ from kombu.exceptions import KombuError
 from redis.exceptions import RedisError
 
 from accounts.models import Account
-from webmail import events, operations, outbox, sync
+from webmail import compose, events, inspection, operations, outbox, pictures, sync, thumbnails
 from webmail.leases import Lost
-from webmail.models import Operation, forget_files_of
+from webmail.models import Draft, Message, Operation, forget_files_of
 from webmail.protocols.errors import MailError
 
 log = logging.getLogger(__name__)
@@ -46,6 +46,8 @@ def sync_account(account_id: int) -> None:
             raise
     if Account.objects.filter(pk=account_id).exists():
         _again_if_due(account)
+        if account_id in pictures.wanting():
+            _nudge(fetch_pictures, account_id)
     else:
         forget_files_of(account_id)  # removed meanwhile: what was still downloaded for it goes too
 
@@ -100,6 +102,35 @@ def send(submission_id: int) -> None:
             outbox.process(submission_id)
 
 
+@shared_task(name="webmail.thumbnails", ignore_result=True)
+def make_thumbnails(message_id: int) -> None:
+    message = Message.objects.select_related("account__user").filter(pk=message_id).first()
+    if message is None:
+        return
+    try:
+        thumbnails.make_all(message)
+    except MailError as error:  # asked for again when the message is next opened
+        log.info("thumbnails of message %s: %s: %s", message_id, type(error).__name__, str(error)[:200])
+
+
+@shared_task(name="webmail.files", ignore_result=True)
+def bring_files(draft_id: int) -> None:
+    draft = Draft.objects.being_written().select_related("account__user", "source__account").filter(pk=draft_id).first()
+    if draft is None:
+        return
+    try:
+        with _language_of(draft.account):
+            compose.bring_attachments(draft)
+    except MailError as error:  # the composer says it when somebody saves or sends
+        log.info("files of draft %s: %s: %s", draft_id, type(error).__name__, str(error)[:200])
+
+
+@shared_task(name="webmail.pictures", ignore_result=True)
+def fetch_pictures(account_id: int) -> None:
+    if pictures.fetch_wanted(account_id):
+        _nudge(fetch_pictures, account_id)
+
+
 @shared_task(name="webmail.sweep", ignore_result=True)
 def sweep() -> None:
     """The row is the truth: nudge again whatever waits, and look after what a dead worker left."""
@@ -107,6 +138,10 @@ def sweep() -> None:
     outbox.recover()
     outbox.forget_old()
     operations.forget_old()
+    inspection.forget_old()
+    pictures.forget_old()
+    for account_id in pictures.wanting():
+        fetch_pictures.delay(account_id)
     for submission_id in outbox.due():
         send.delay(submission_id)
     for account_id in operations.unspread():
@@ -151,6 +186,14 @@ def nudge_spread(account_id: int) -> None:
 
 def nudge_send(submission_id: int, countdown: float = 0) -> None:
     _nudge(send, submission_id, countdown)
+
+
+def nudge_thumbnails(message_id: int) -> None:
+    _nudge(make_thumbnails, message_id)
+
+
+def nudge_files(draft_id: int) -> None:
+    _nudge(bring_files, draft_id)
 
 
 def _nudge(task: Any, row_id: int, countdown: float = 0) -> None:

@@ -5,6 +5,8 @@ import "./keys.js";
 import "./selection.js";
 import "./reading.js";
 import "./live.js";
+import "./files.js";
+import "./around.js";
 if (document.getElementById("composer")) import("./composer.js");
 
 /* What was handed in arrived, since this page came of it; the composer itself compares before it forgets. */

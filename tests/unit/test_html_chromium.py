@@ -275,3 +275,25 @@ def test_a_folded_quote_opens_without_script(browser: Browser) -> None:
     page.locator("summary").click()
     expect(said).to_be_visible()
     context.close()
+
+
+@pytest.mark.parametrize(
+    ("image", "size"),
+    [
+        ("width=400 height=1", (400, 1)),  # a line drawn with one dot
+        ("width=100 height=20", (100, 20)),
+        ("height=20", (20, 20)),
+        ("width=100", (100, 100)),
+        ("width=100 height=20 style='height:auto'", (100, 100)),
+        ("width=100 height=20 style='line-height:18px;max-height:90px'", (100, 20)),
+        ("width=1200 height=600", (476, 238)),  # shrunk to the pane
+    ],
+)
+def test_an_image_has_the_shape_that_its_sender_gave_it(pane: Page, image: str, size: tuple[int, int]) -> None:
+    dot = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"
+    pane.set_viewport_size({"width": 500, "height": 800})
+    found = clean(f"<p>x</p><img src='{dot}' {image}>", cid=lambda _cid: None).html
+    pane.set_content(document(found, plain=False, theme="light"))
+    box = pane.locator("img").bounding_box()
+    assert box
+    assert (round(box["width"]), round(box["height"])) == size

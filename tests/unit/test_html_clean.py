@@ -9,7 +9,7 @@ from bleach._vendor.html5lib import HTMLParser
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from webmail.html import Cleaned, clean
+from webmail.html import Cleaned, Slots, clean, put_in
 from webmail.html.css import PROPERTIES, clean_style
 from webmail.html.rules import ALLOWED, OURS, TAGS
 
@@ -466,3 +466,18 @@ def test_folding_loses_no_word(pieces):
     assert re.sub("</?(?:details|summary)[^>]*>", "", found.html) == plain.html
     assert "".join(found.text.split()) == "".join(plain.text.split())
     assert offences(found.html) == []
+
+
+def test_pictures_that_were_taken_out_are_put_in_again_as_if_they_had_been_let_in() -> None:
+    source = (
+        '<p>a <img src="https://a.example/1.png" alt=x width=9> &amp; <b><img src="//b.example/2.png"></b>'
+        '<img src="https://a.example/1.png"><img src="http://t.example/o.gif" width=1 height=1>'
+        ' src="/slot-1" <span title=\' src="/slot-0-0"\'>æ</span>'
+    )
+    slots = Slots()
+    out, places = slots.take_out(clean(source, cid=lambda _cid: None, remote=slots).html)
+    assert out == clean(source, cid=lambda _cid: None).html
+    assert slots.urls == ["https://a.example/1.png", "https://b.example/2.png"]
+    proxied = put_in(out, [(offset, f"/p/{number}?a&b") for offset, number in places])
+    assert re.findall(r'<img[^>]* src="(.*?)"', proxied) == ["/p/0?a&amp;b", "/p/1?a&amp;b", "/p/0?a&amp;b"]
+    assert re.sub(r' src="/p/.*?"', "", proxied) == out

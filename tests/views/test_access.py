@@ -7,16 +7,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from django.core import signing
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
 from accounts.models import Identity
 from tests.letters import PIXEL, letter
 from tests.views.conftest import Person, snapshot
-from webmail import compose, operations, outbox
-from webmail.bodies import PROXY_SALT
-from webmail.models import Draft, Operation
+from webmail import compose, contacts, operations, outbox, pictures, thumbnails
+from webmail.models import Contact, Draft, Operation
 
 SECRET = "Hemmelig"
 PUBLIC = {"accounts:sign-in", "accounts:sign-out", "health", "events"}  # asked for by those who have not signed in too
@@ -57,10 +55,17 @@ def belongings(alice: Person) -> dict[str, list[Any]]:
     identity = Identity.objects.get(account=alice.account)
     Identity.objects.filter(pk=identity.pk).update(name=f"{SECRET} navn")
     Identity.objects.create(account=alice.account, name=SECRET, address=alice.address)
-    token = signing.dumps("http://127.0.0.1/a.png", salt=PROXY_SALT, compress=True)
+    token = pictures.proxy_url(alice.account.pk, "http://127.0.0.1/a.png").split("/")[-2]
     ids: dict[str, list[Any]] = {"part": [message.pk, "2"], "undo": [batch], "told": [operation.pk], "picture": [token]}
     for name in ("message", "conversation", "body", "pictures", "charset", "unsubscription", "source", "message-file"):
         ids[name] = [message.pk]
+    thumbnails.make_all(message)
+    ids |= {"preview": [message.pk, "2"], "thumbnail": [message.pk, "2"], "files": [message.pk]}
+    for name in ("answer", "message-card", "print", "headers"):
+        ids[name] = [message.pk]
+    contact = contacts.add(alice.user, Contact(name=f"{SECRET} kontakt"), [("someone@example.org", "")])
+    for name in ("contact", "contact-change", "contact-destruction"):
+        ids[name] = [contact.pk]
     for name in ("folder", "folder-name", "folder-subscription", "folder-emptying", "folder-destruction"):
         ids[name] = [folder.pk]
     for name in ("draft", "draft-destruction", "draft-submission"):

@@ -82,15 +82,36 @@ def test_a_body_document_runs_nothing_and_loads_nothing_from_outside(loaded: Per
     assert "tracker.invalid" not in text
 
 
-@pytest.mark.parametrize("query", ["", "?inline=1"])
-@pytest.mark.parametrize("name", ["page.html", "drawing.svg", "lie.png", "data.xml", "code.js", "doc.pdf"])
+@pytest.mark.parametrize(
+    ("name", "query"),
+    [
+        (name, query)
+        for name in ("page.html", "drawing.svg", "lie.png", "data.xml", "code.js", "doc.pdf")
+        for query in ("", "?inline=1", "?shown=1")
+        if (name, query) != ("doc.pdf", "?shown=1")  # which the viewer of PDF shows
+    ],
+)
 def test_what_could_run_is_never_shown_in_the_page(loaded: Person, name: str, query: str) -> None:
-    response = loaded.get(parts(loaded)[name] + query)
+    url = parts(loaded)[name] + query
+    if name != "doc.pdf":  # a page says first why it is dangerous
+        assert loaded.get(url)["Location"] == parts(loaded)[name] + "preview/"
+    response = loaded.get(url) if name == "doc.pdf" else loaded.post(url)
     assert response["Content-Disposition"].startswith("attachment;")
     assert response["X-Content-Type-Options"] == "nosniff"
     assert "sandbox" in directives(response)
     assert "allow-scripts" not in directives(response)["sandbox"]
     assert not response["Content-Type"].startswith(("text/html", "image/svg", "application/xhtml", "text/xml"))
+    assert b"".join(response.streaming_content)
+
+
+def test_a_pdf_may_load_nothing_and_be_framed_by_us_only(loaded: Person) -> None:
+    response = loaded.get(parts(loaded)["doc.pdf"] + "?shown=1")
+    rules = directives(response)
+    assert response["Content-Type"] == "application/pdf"
+    assert response["X-Content-Type-Options"] == "nosniff"
+    assert (rules["default-src"], rules["form-action"], rules["base-uri"]) == ("'none'", "'none'", "'none'")
+    assert rules["frame-ancestors"] == "'self'"
+    assert "script-src" not in rules
     assert b"".join(response.streaming_content)
 
 

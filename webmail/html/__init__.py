@@ -3,7 +3,12 @@
 A leaf. The rules are in webmail.html.rules, the order of the passes in webmail.html.sanitise."""
 
 from webmail.html.document import Theme, document
+from webmail.html.paper import Letter, paper
+from webmail.html.remote import Slots, put_in
 from webmail.html.sanitise import Cleaned, clean
 from webmail.html.text import html_to_text, text_markup, text_to_html
 
-__all__ = ["Cleaned", "Theme", "clean", "document", "html_to_text", "text_markup", "text_to_html"]
+__all__ = [
+    "Cleaned", "Letter", "Slots", "Theme", "clean", "document", "html_to_text", "paper", "put_in", "text_markup",
+    "text_to_html",
+]  # fmt: skip

@@ -39,11 +39,10 @@ PROPERTIES = frozenset(
         "width", "word-break", "word-spacing", "word-wrap",
     }
 )  # fmt: skip
-_UNITS = frozenset(
-    {
-        "px", "pt", "pc", "em", "rem", "ex", "ch", "cm", "mm", "in", "vw", "vh",
-    }
-)  # fmt: skip
+# No "vh": the frame is made as high as what is in it, which would grow with the frame without end.
+_UNITS = frozenset({"px", "pt", "pc", "em", "rem", "ex", "ch", "cm", "mm", "in", "vw"})
+_RELATIVE = frozenset({"em", "rem", "ex", "ch"})
+MAX_RELATIVE = 100  # of those: they multiply where they are nested
 _IDENT = re.compile(r"-?[A-Za-z][A-Za-z0-9-]{0,40}")
 _FONT = re.compile(r"[A-Za-z0-9 ._-]{1,80}")
 # Fonts and grids of tables in, dialogs and layers out.
@@ -128,6 +127,8 @@ def _colour(name: str, token) -> str:
 
 def _number(token) -> str | None:
     if not LEAST_NUMBER <= token.value <= MAX_NUMBER:
+        return None
+    if token.type == "dimension" and token.lower_unit in _RELATIVE and token.value > MAX_RELATIVE:
         return None
     number = f"{token.value:.4f}".rstrip("0").rstrip(".") or "0"
     if token.type == "percentage":

@@ -44,7 +44,7 @@ body{padding:12px}
 #message :is(table,td,th)[width],#message :is(table,td,th,div)[style*="width"]{box-sizing:border-box}
 #message table{table-layout:auto!important}
 #message table:is([width],[style*="width:"]):not([width$="%"],[style*="width:100%"]){width:auto!important}
-#message td,#message th{white-space:normal!important;word-break:break-word}
+#message td,#message th{white-space:normal!important}
 }
 @media(max-width:480px){
 #message div[style*="inline-block"]:is([style*="width:50%"],[style*="width:33"],[style*="width:66"],[style*="width:25%"],
@@ -88,6 +88,11 @@ def document(fragment: str, *, lang: str = "", plain: bool, theme: Theme = "ligh
         f'<meta name="referrer" content="no-referrer"><title></title><style>{style}</style></head>'
         f'<body><div id="message" dir="auto">{fragment}</div></body></html>'
     )
+
+
+def shell_of(selector: str) -> str:
+    """The style of documents of ours that have another element, or several, around what clean() made."""
+    return _labelled(_SHELL).replace("#message", selector)
 
 
 def _labelled(style: str) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from html import unescape
+import secrets
+from collections.abc import Callable, Iterable
+from html import escape, unescape
 from urllib.parse import unquote, urlsplit
 
 from webmail.html.rules import MAX_DATA_URL, MAX_REMOTE, hide
@@ -80,6 +81,44 @@ class Pictures:
             self.ours.add(url)
             attributes["src"] = hide(url)
         return True
+
+
+class Slots:
+    """Keeps remote images out so that they can be put in again without cleaning anew: given to ``clean`` as ``remote``, it
+    marks the place of each. Nobody who writes a message can guess the marks."""
+
+    def __init__(self) -> None:
+        self.urls: list[str] = []
+        self._mark = secrets.token_hex(8)
+        self._numbers: dict[str, int] = {}
+
+    def __call__(self, url: str) -> str | None:
+        if url not in self._numbers and len(self.urls) >= MAX_REMOTE:
+            return None
+        number = self._numbers.setdefault(url, len(self.urls))
+        if number == len(self.urls):
+            self.urls.append(url)
+        return f"/slot-{self._mark}-{number}"
+
+    def take_out(self, html: str) -> tuple[str, list[tuple[int, int]]]:
+        """What ``clean`` made without the marks, and where they were: (offset in that, number of the URL)."""
+        pieces = re.split(rf' src="/slot-{self._mark}-(\d+)"', html)
+        places: list[tuple[int, int]] = []
+        offset = 0
+        for piece, number in zip(pieces[::2], pieces[1::2], strict=False):
+            offset += len(piece)
+            places.append((offset, int(number)))
+        return "".join(pieces[::2]), places
+
+
+def put_in(html: str, sources: Iterable[tuple[int, str]]) -> str:
+    """Images with these addresses of ours at the places that ``take_out`` told, in the same order."""
+    out: list[str] = []
+    done = 0
+    for offset, url in sources:
+        out += (html[done:offset], f' src="{escape(url)}"')
+        done = offset
+    return "".join((*out, html[done:]))
 
 
 def _is_unseen(attributes: dict[str, str]) -> bool:

@@ -81,17 +81,31 @@ class Writer:
             return ""
         data = {(None, key): value for key, value in attributes.items() if value or key != "style"}
         kept = self.rules.allow_token({"type": "StartTag", "name": name, "data": data})["data"]
-        return "".join((f"<{name}", *(f' {key}="{_attribute(value)}"' for (_, key), value in kept.items()), ">"))
+        written = {key: value for (_, key), value in kept.items()}
+        if name == "img" and (shape := _shape(written)):
+            written["style"] = f"{written['style']};{shape}" if written.get("style") else shape
+        return "".join((f"<{name}", *(f' {key}="{_attribute(value)}"' for key, value in written.items()), ">"))
 
     def text(self, text: str | None) -> str:
         """tidy leaves no markup in text, css-inline writes references."""
         if not text or _MARKS.search(text) is None:
-            return text or ""
+            return _breakable(text or "")
         tokens = self.rules.sanitize_characters({"type": "Characters", "data": text})
-        return "".join(
-            f"&{token['name']};" if token["type"] == "Entity" else escape(token["data"], quote=False)
-            for token in (tokens if isinstance(tokens, list) else [tokens])
+        return _breakable(
+            "".join(
+                f"&{token['name']};" if token["type"] == "Entity" else escape(token["data"], quote=False)
+                for token in (tokens if isinstance(tokens, list) else [tokens])
+            )
         )
+
+
+_LONG = re.compile(r"(?:&#?\w{1,31};|[!-%'-;=?-~\u00a1-\u024f]){30}(?=[^\s<]{8})")
+
+
+def _breakable(text: str) -> str:
+    """Addresses and the like may go on in the next line. A style that says so of all words would let a table break each
+    of them letter by letter."""
+    return _LONG.sub(r"\g<0><wbr>", text) if len(text) > 37 else text
 
 
 class _Rules(BleachSanitizerFilter):
@@ -114,8 +128,12 @@ class _Rules(BleachSanitizerFilter):
 _ORIGIN = re.compile(r"https?://[a-z0-9.-]+(?=[/?#])")
 
 
+_HUGE = re.compile(r"\d{5}")  # pixels of an attribute, as MAX_NUMBER of CSS
+_SIZES = frozenset({"border", "cellpadding", "cellspacing", "height", "hspace", "size", "vspace", "width"})
+
+
 def _is_allowed(tag: str, name: str, value: str) -> bool:
-    return name in ALLOWED[tag]
+    return name in ALLOWED[tag] and not (name in _SIZES and _HUGE.search(value))
 
 
 def _coloured(attributes: dict[str, str]) -> dict[str, str]:
@@ -131,6 +149,23 @@ def _coloured(attributes: dict[str, str]) -> dict[str, str]:
         style = "".join(f"{name}:{value};" for name, value in sorted(found.items()))
         rest["style"] = style + rest.get("style", "")
     return rest
+
+
+_HAS_HEIGHT = re.compile(r"(?:^|;)height:")
+_PIXELS = re.compile(r"[1-9]\d{0,3}(?:px)?")
+
+
+def _shape(attributes: dict[str, str]) -> str:
+    """The style for an image whose attributes say what shape it is shown in, whatever the shape of the picture: the body
+    document lets images shrink to the pane, and a line of 600 by 1 drawn with one dot must not become 600 by 600."""
+    width, height = attributes.get("width", "").strip(), attributes.get("height", "").strip()
+    if _HAS_HEIGHT.search(attributes.get("style", "")) or not _PIXELS.fullmatch(height):
+        return ""
+    return f"aspect-ratio:{_dots(width)}/{_dots(height)}" if _PIXELS.fullmatch(width) else f"height:{_dots(height)}px"
+
+
+def _dots(pixels: str) -> str:
+    return pixels.removesuffix("px")
 
 
 def _attribute(value: str) -> str:

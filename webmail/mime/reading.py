@@ -3,11 +3,14 @@ and mail that is stored whole alike: all it asks for is the octets of parts."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
+from webmail.mime.calendar import MAX_OCTETS as MAX_CALENDAR
+from webmail.mime.calendar import TYPES as CALENDARS
+from webmail.mime.calendar import Calendar, read_calendar
 from webmail.mime.contents import OctetsOf, divided_by_us, look_inside, octets_within
 from webmail.mime.embedded import may_hold_files, without_files
 from webmail.mime.parts import BodyPart, select_bodies
@@ -15,9 +18,13 @@ from webmail.mime.protection import Protection, armour, protections, without_arm
 from webmail.mime.reports import Bounce, Report, bounce_in_text, read_report
 from webmail.mime.text import decode_text, unflow
 from webmail.mime.transfer import decode_transfer
+from webmail.mime.vcard import MAX_OCTETS as MAX_CARD
+from webmail.mime.vcard import TYPES as CARDS
+from webmail.mime.vcard import Cards, read_cards
 
 MAX_TEXTS = 20  # parts that are shown
 MAX_TEXT = 2_000_000  # octets of one text; the rest is a download away
+MAX_CARD_FILES = 10  # that are shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +48,8 @@ class Reading:
     inline_images: Mapping[str, BodyPart] = field(default_factory=dict)
     protections: tuple[Protection, ...] = ()
     report: Report | None = None
+    calendar: tuple[BodyPart, Calendar] | None = None
+    cards: tuple[tuple[BodyPart, Cards], ...] = ()
 
 
 def read_message(root: BodyPart, octets_of: OctetsOf, charset: str = "") -> Reading:
@@ -64,7 +73,48 @@ def read_message(root: BodyPart, octets_of: OctetsOf, charset: str = "") -> Read
         inline_images=chosen.inline_images,
         protections=protected or tuple(found for found in armoured if found),
         report=read_report(root, _also_within(root, octets_of)) or _plain_bounce(text),
+        calendar=_calendar(chosen.attachments, _also_within(root, octets_of)),
+        cards=_cards(chosen.attachments, _also_within(root, octets_of)),
     )
+
+
+def _calendar(attachments: Iterable[BodyPart], octets_of: OctetsOf) -> tuple[BodyPart, Calendar] | None:
+    """The first that says what is wanted (Google sends the same twice), else the first that can be read."""
+    found: list[tuple[BodyPart, Calendar]] = []
+    for part in _of_kind(attachments, CALENDARS, ".ics")[:2]:
+        calendar = read_calendar(_octets(part, octets_of, MAX_CALENDAR), part.charset)
+        if calendar and calendar.method:
+            return part, calendar
+        found += [(part, calendar)] if calendar else []
+    return next(iter(found), None)
+
+
+def _cards(attachments: Iterable[BodyPart], octets_of: OctetsOf) -> tuple[tuple[BodyPart, Cards], ...]:
+    parts = _of_kind(attachments, CARDS, ".vcf")[:MAX_CARD_FILES]
+    read = ((part, read_cards(_octets(part, octets_of, MAX_CARD), part.charset)) for part in parts)
+    return tuple((part, cards) for part, cards in read if cards)
+
+
+def _of_kind(attachments: Iterable[BodyPart], types: Collection[str], ending: str) -> list[BodyPart]:
+    """By type, or, where that says nothing, by name."""
+    vague = ("application/octet-stream", "text/plain")
+    return [
+        part
+        for part in attachments
+        if part.type in types or (part.type in vague and part.name.lower().endswith(ending))
+    ]
+
+
+def _octets(part: BodyPart, octets_of: OctetsOf, most: int) -> bytes:
+    """Decoded; one octet more than ``most`` if there are more."""
+    octets = bytearray()
+    if part.size > most * 2:
+        return b""
+    for chunk in decode_transfer(octets_of(part.part_id, most * 2), part.encoding):
+        octets += chunk
+        if len(octets) > most:
+            break
+    return bytes(octets[: most + 1])
 
 
 def _texts(root: BodyPart, parts: Iterable[BodyPart], octets_of: OctetsOf, charset: str) -> dict[str, ReadText]:
@@ -113,13 +163,18 @@ def _plain_bounce(text: tuple[ReadText, ...]) -> Bounce | None:
 
 def facts(reading: Reading) -> dict[str, Any]:
     """What a page tells besides the texts, as plain JSON, times as ISO 8601: ``protection`` (the outermost) and
-    ``report`` (its ``is`` is "bounce", "receipt" or "complaint"), each only where there is one."""
+    ``report`` (its ``is`` is "bounce", "receipt" or "complaint"), ``calendar`` and a list of ``cards`` (each with the id of
+    its ``part``), each only where there is one."""
     out: dict[str, Any] = {}
     if reading.protections:
         first = reading.protections[0]
         out["protection"] = {"kind": first.kind, "signed": first.signed, "encrypted": first.encrypted}
     if reading.report:
         out["report"] = {"is": type(reading.report).__name__.lower(), **_plain(asdict(reading.report))}
+    if reading.calendar:
+        out["calendar"] = {"part": reading.calendar[0].part_id, **_plain(asdict(reading.calendar[1]))}
+    if reading.cards:
+        out["cards"] = [{"part": part.part_id, **_plain(asdict(cards))} for part, cards in reading.cards]
     return out
 
 

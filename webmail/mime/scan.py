@@ -278,12 +278,13 @@ def parse_structure(raw: BinaryIO) -> BodyPart:
     return built[id(root)]
 
 
-def part_octets(raw: BinaryIO, part_id: str) -> Iterator[bytes]:
-    """The still transfer-encoded octets of a part, in chunks of at most CHUNK. Raises LookupError, before the first
-    chunk, if there is no such part."""
+def part_octets(raw: BinaryIO, part_id: str, start: int = 0, limit: int | None = None) -> Iterator[bytes]:
+    """The still transfer-encoded octets of a part, in chunks of at most CHUNK; from ``start`` on, and no more than
+    ``limit``. Raises LookupError, before the first chunk, if there is no such part."""
     for found, entity in _numbered(_scan(raw)):
         if found == part_id:
-            return _octets(raw, entity.start, entity.end)
+            begin = entity.start + start
+            return _octets(raw, begin, entity.end if limit is None else min(entity.end, begin + limit))
     raise LookupError(f"the message has no part {part_id!r}")
 
 

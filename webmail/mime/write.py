@@ -40,6 +40,14 @@ class Attachment:
     inline: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Invite:
+    """What a calendar program is told beside the text (RFC 6047 §2.4): ``text`` is an iCalendar of this ``method``."""
+
+    method: str
+    text: str
+
+
 @dataclass
 class Outgoing:
     """A message to write. Ids without ``<>``; ``text`` with ``\\n`` line ends, where lines that begin with ``>`` are
@@ -59,6 +67,7 @@ class Outgoing:
     in_reply_to: tuple[str, ...] = ()
     references: tuple[str, ...] = ()
     attachments: tuple[Attachment, ...] = ()
+    calendar: Invite | None = None
     headers: Mapping[str, str | tuple[Address, ...]] = field(default_factory=dict)
 
 
@@ -228,9 +237,18 @@ def _body(outgoing: Outgoing) -> Iterator[bytes]:
         if related:
             html = _multipart('related; type="text/html"', [html, *map(_attachment, related)])
         body = _multipart("alternative", [body, html])
+    if outgoing.calendar:
+        body = _multipart("alternative", [body, _calendar(outgoing.calendar)])
     if attached:
         body = _multipart("mixed", [body, *map(_attachment, attached)])
     return body
+
+
+def _calendar(invite: Invite) -> Iterator[bytes]:
+    if not re.fullmatch("[A-Z]{3,20}", invite.method):
+        raise ValueError(f"not a method: {invite.method!r}")
+    kind = f"text/calendar; charset=utf-8; method={invite.method}; component=VEVENT"
+    return _encoded_text(kind, invite.text.replace("\r\n", "\n"))
 
 
 def _multipart(kind: str, parts: list[Iterator[bytes]]) -> Iterator[bytes]:

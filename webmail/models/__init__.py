@@ -2,6 +2,8 @@
 
 from webmail.models.actions import Operation, OperationQuerySet, OperationState
 from webmail.models.blobs import forget_file, forget_files_of
+from webmail.models.files import FileFinding
+from webmail.models.invitations import Answer, AnswerQuerySet, Notice, Participation
 from webmail.models.mail import (
     KEYWORD_COLUMNS,
     KEYWORD_FIELDS,
@@ -18,7 +20,8 @@ from webmail.models.mail import (
     ThreadId,
     blob_path,
 )
-from webmail.models.people import Correspondent, RemotePermission
+from webmail.models.people import Contact, ContactAddress, ContactQuerySet, Correspondent, RemotePermission
+from webmail.models.pictures import RemotePicture
 from webmail.models.writing import (
     Draft,
     DraftAttachment,
@@ -37,21 +40,30 @@ __all__ = [
     "NAME_LENGTH",
     "ROLE_NAMES",
     "ROLE_ORDER",
+    "Answer",
+    "AnswerQuerySet",
+    "Contact",
+    "ContactAddress",
+    "ContactQuerySet",
     "Correspondent",
     "Draft",
     "DraftAttachment",
     "DraftQuerySet",
+    "FileFinding",
     "FilingState",
     "Mailbox",
     "MailboxQuerySet",
     "Message",
     "MessageBody",
     "MessageQuerySet",
+    "Notice",
     "Operation",
     "OperationQuerySet",
     "OperationState",
+    "Participation",
     "PlainEncoder",
     "RemotePermission",
+    "RemotePicture",
     "Submission",
     "SubmissionQuerySet",
     "SubmissionState",

@@ -7,7 +7,7 @@ from django.core.files.storage import default_storage
 
 def forget_files_of(account_id: int) -> None:
     """Remove all blobs of an account that is gone."""
-    for kind in ("messages", "drafts", "outbox"):
+    for kind in ("messages", "drafts", "outbox", "pictures"):
         _remove_folder(f"{kind}/{account_id}")
 
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import uuid
+from typing import Any
+
 from django.conf import settings
 from django.db import models
+from django.utils import timezone
 
 from accounts.models import Account
 
@@ -34,3 +38,57 @@ class RemotePermission(models.Model):
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["user", "sender"], name="one_permission_per_sender")]
+
+
+class ContactQuerySet(models.QuerySet["Contact"]):
+    def for_user(self, user: Any) -> ContactQuerySet:
+        return self.filter(user=user)
+
+
+class Contact(models.Model):
+    """Somebody in the person's address book. ``vcard`` is the card it came from: what has no column here is kept in it.
+    ``sort`` is what lists are ordered by. ``uid`` names it for programs that share the book (RFC 6350 §6.7.6)."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, db_index=False, related_name="contacts")
+    uid = models.UUIDField(default=uuid.uuid4)
+    name = models.CharField(max_length=255)
+    sort = models.CharField(max_length=255, editable=False)
+    organisation = models.CharField(max_length=255, blank=True)
+    title = models.CharField(max_length=255, blank=True)
+    phones = models.JSONField(default=list)  # [[number, kind], …]
+    postal = models.CharField(max_length=255, blank=True)
+    note = models.TextField(blank=True)
+    vcard = models.TextField(blank=True)
+    created_at = models.DateTimeField(default=timezone.now)
+    changed_at = models.DateTimeField(auto_now=True)
+
+    objects = ContactQuerySet.as_manager()
+
+    class Meta:
+        indexes = [models.Index(fields=["user", "sort", "id"], name="contacts_by_name")]
+        constraints = [models.UniqueConstraint(fields=["user", "uid"], name="one_contact_per_uid")]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def save(self, *args: Any, **options: Any) -> None:
+        self.sort = self.name.casefold()[:255]
+        super().save(*args, **options)
+
+
+class ContactAddress(models.Model):
+    """A mail address of a contact, as it is written; of ``email``, in lower case, there is one in each book."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, db_index=False, related_name="+")
+    contact = models.ForeignKey(Contact, models.CASCADE, related_name="addresses")
+    email = models.CharField(max_length=320)
+    written = models.CharField(max_length=320)
+    kind = models.CharField(max_length=20, blank=True)  # home, work, or ""
+    position = models.PositiveSmallIntegerField(default=0)
+
+    class Meta:
+        ordering = ["position", "id"]
+        constraints = [models.UniqueConstraint(fields=["user", "email"], name="one_contact_per_address")]
+
+    def __str__(self) -> str:
+        return self.written

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from django.utils import timezone
 
 from accounts.models import Account, Keep
-from webmail import bodies
+from webmail import bodies, thumbnails
 from webmail.models import Mailbox, Message, MessageBody, MessageQuerySet
 from webmail.protocols.base import MailStore
 from webmail.protocols.errors import MailError
@@ -32,7 +32,7 @@ def fetch_newest(account: Account, mailbox: Mailbox, store: MailStore | None, be
     if account.keep == Keep.HEADERS:
         return False
     count = NEWEST.get(mailbox.role, NEWEST_OTHERS)
-    return _fetch(list(_readable(account, mailbox).newest_first()[:count]), store, between) > 0
+    return _fetch(list(_readable(account, mailbox).newest_first()[:count]), store, between, True) > 0
 
 
 def fetch_down(account: Account, mailbox: Mailbox, store: MailStore | None, between: Callable[[], None]) -> bool:
@@ -81,11 +81,16 @@ def _readable(account: Account, mailbox: Mailbox) -> MessageQuerySet:
     return rows.filter(remote_mailbox=mailbox).exclude(uid="")
 
 
-def _fetch(rows: Sequence[Message], store: MailStore | None, between: Callable[[], None]) -> int:
+def _fetch(rows: Sequence[Message], store: MailStore | None, between: Callable[[], None], looking: bool = False) -> int:
+    """How many there were to fetch; ``looking``: at their files too."""
     missing = [row for row in rows if not hasattr(row, "body")]
     for row in missing:
         try:
-            bodies.fetch(row, store)
+            body = bodies.fetch(row, store)
+            if looking:
+                bodies.want_pictures(row, body)
+            if looking and row.has_attachment:
+                thumbnails.make_all(row, store, ahead=True)
         except MailError as error:
             if error.connection_lost:
                 raise

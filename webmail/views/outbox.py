@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts.requests import Request
-from webmail import outbox, tasks
+from webmail import invitations, outbox, tasks
 from webmail.models import Mailbox, Submission
 from webmail.views import navigation
 from webmail.views.redirection import SeeOther, back, notice, problem
@@ -44,10 +44,13 @@ def _own(request: Request, pk: int) -> Submission:
 @login_required
 def cancel(request: Request, pk: int) -> HttpResponse:
     """Take it back into the composer: undo send, and editing what was refused."""
-    draft = outbox.cancel(_own(request, pk))
+    draft = invitations.take_back(_own(request, pk))
     if draft is None:
         problem(request, _("It is too late: the message is on its way."))
         return back(request, reverse("outbox"))
+    if draft.kind == outbox.compose.ANSWER:  # nothing to edit: one answers anew where the invitation is
+        notice(request, _("The answer was not sent."))
+        return SeeOther(reverse("message", args=[draft.source_id]) if draft.source_id else reverse("outbox"))
     if request.POST.get("do") == "discard":
         outbox.compose.discard(draft)
         notice(request, _("Message discarded."))

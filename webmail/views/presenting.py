@@ -11,12 +11,15 @@ from django.utils.translation import pgettext
 
 from accounts.requests import Request
 from accounts.troubles import explain
-from webmail import bodies, html, mime, trust
+from webmail import bodies, contacts, html, mime, trust
 from webmail.models import Message
 from webmail.protocols.errors import MailError
 from webmail.views import listing
-from webmail.views.files import listed
+from webmail.views.contacts import cards_of, people_of
+from webmail.views.files import listing as files_listing
 from webmail.views.findings import findings
+from webmail.views.headers import list_of
+from webmail.views.invitation import invitation_of
 from webmail.views.picture import pictures_always
 from webmail.views.standing import sign_of
 from webmail.views.unsubscription import way_of
@@ -50,12 +53,16 @@ def present(request: Request, row: Message, mine: set[str], open_: bool) -> dict
         "time": listing.time_text(timezone.localtime(row.received_at), timezone.localdate()),
         "stamp": row.received_at.isoformat(timespec="minutes"),
         "sent": date_format(timezone.localtime(row.sent_at or row.received_at), pgettext("date", "j F Y H:i")),
-        "people": [(title, row.people(field)) for field, title in _people_fields() if row.addresses.get(field)],
     }
     if open_:
         entry |= _readable(request, row)
         entry["leave"] = way_of(row, entry["body"].facts) if "body" in entry else None
         entry["findings"] = findings(request.user, row, entry["body"].facts) if "body" in entry else []
+        if "body" in entry:
+            entry["invitation"] = invitation_of(request, row, entry["body"].facts)
+            entry["cards"] = cards_of(request, row, entry["body"].facts)
+            entry["list"] = list_of(row, entry["body"].facts)
+        entry["people"] = people_of(request, row, _people_fields())
     if "body" in entry and not (row.mailbox and row.mailbox.role in ("sent", "drafts")):
         facts = entry["body"].facts
         found = trust.Authentication.from_json(facts.get("authentication", {}))
@@ -63,6 +70,8 @@ def present(request: Request, row: Message, mine: set[str], open_: bool) -> dict
         if sender.email.lower() in mine:  # anybody can write one's own address there
             sign.stranger = False
             entry["name"] = sender.name or sender.email if sign.grade == "bad" else entry["name"]
+        if contacts.contact_of(request.user.pk, sender.email):
+            sign.stranger = False
         entry["sign"] = sign
     return entry
 
@@ -104,5 +113,5 @@ def _readable(request: Request, row: Message) -> dict[str, Any]:
         # Only where the colours are not the sender's anyway is there something to choose.
         "adapted": request.user.theme != "light" and "light-dark(" in body.html,
         "original": request.GET.get("colours") == "original",
-        "files": [listed(row, part) for part in files if not (part.cid and f"cid:{part.cid}" in referred)],
+        "files": files_listing(row, [part for part in files if not (part.cid and f"cid:{part.cid}" in referred)]),
     }

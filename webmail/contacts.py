@@ -1,0 +1,114 @@
+"""The person's address book: who is in it, adding somebody, changing and removing them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from django.db import IntegrityError, transaction
+from django.db.models import Q, QuerySet
+from django.utils.translation import gettext as _
+
+from accounts.models import User
+from webmail import mime
+from webmail.models import Contact, ContactAddress
+from webmail.prepared import Address, Integer, Prepared
+
+MAX_ADDRESSES = 20  # of one contact
+
+_of_address = Prepared(
+    lambda user, email: ContactAddress.objects.filter(user_id=user, email=email).values_list("contact_id"),
+    Integer,
+    Address,
+)
+
+
+class Invalid(Exception):
+    """What is typed is no contact: a sentence for each field."""
+
+    def __init__(self, problems: dict[str, str]) -> None:
+        super().__init__("; ".join(problems.values()))
+        self.problems = problems
+
+
+class Known(Exception):
+    """One of the addresses is in the book already."""
+
+    def __init__(self, contact: Contact) -> None:
+        super().__init__(contact.name)
+        self.contact = contact
+
+
+def contact_of(user_id: int, email: str) -> int | None:
+    """Whose address it is; asked for each message that is opened."""
+    found = _of_address(user_id, email.lower()[:320])
+    return found[0][0] if found else None
+
+
+def known(user: User, emails: Iterable[str]) -> dict[str, int]:
+    """Contacts by their addresses, in lower case."""
+    asked = {email.lower()[:320] for email in emails}
+    found = ContactAddress.objects.filter(user=user, email__in=asked) if asked else ContactAddress.objects.none()
+    return dict(found.values_list("email", "contact_id"))
+
+
+def found(user: User, query: str) -> QuerySet[Contact]:
+    """All whose name, organisation or an address has each of the words."""
+    contacts = Contact.objects.for_user(user)
+    for word in query.casefold().split()[:10]:
+        addressed = Q(pk__in=ContactAddress.objects.filter(user=user, email__contains=word).values("contact_id"))
+        contacts = contacts.filter(Q(sort__contains=word) | Q(organisation__icontains=word) | addressed)
+    return contacts.order_by("sort", "id")
+
+
+def add(user: User, contact: Contact, emails: Sequence[tuple[str, str]]) -> Contact:
+    """``emails`` are (address, kind). Raises Known, and Invalid; nothing is changed then."""
+    contact.user = user
+    return _save(contact, emails)
+
+
+def change(contact: Contact, emails: Sequence[tuple[str, str]]) -> Contact:
+    """As ``add``: its columns as they are set, its addresses these and no others."""
+    return _save(contact, emails)
+
+
+def _save(contact: Contact, emails: Sequence[tuple[str, str]]) -> Contact:
+    addresses = _addresses(contact, emails)
+    contact.name = mime.clean(contact.name)[:255] or (addresses[0].written if addresses else "")
+    if not contact.name:
+        raise Invalid({"name": _("Give a name or an address.")})
+    taken = ContactAddress.objects.filter(user=contact.user, email__in=[one.email for one in addresses])
+    try:
+        with transaction.atomic():
+            contact.save()
+            contact.addresses.all().delete()
+            ContactAddress.objects.bulk_create(addresses)
+    except IntegrityError as error:
+        other = taken.exclude(contact=contact.pk).select_related("contact").first()
+        if other is None:
+            raise
+        raise Known(other.contact) from error
+    return contact
+
+
+def _addresses(contact: Contact, emails: Sequence[tuple[str, str]]) -> list[ContactAddress]:
+    made: dict[str, ContactAddress] = {}
+    bad = [email for email, _kind in emails if not mime.is_email(email)]
+    if bad:
+        pieces = ", ".join(f"“{email}”" for email in bad)
+        raise Invalid({"emails": _("Not a mail address: %(pieces)s") % {"pieces": pieces}})
+    if len(emails) > MAX_ADDRESSES:
+        raise Invalid({"emails": _("At most %(n)d addresses.") % {"n": MAX_ADDRESSES}})
+    for email, kind in emails:
+        key = email.lower()[:320]
+        fresh = ContactAddress(user=contact.user, contact=contact, email=key, written=email[:320], kind=kind[:20])
+        fresh.position = made.setdefault(key, fresh).position or len(made)
+    return list(made.values())
+
+
+def from_card(card: mime.Card) -> tuple[Contact, list[tuple[str, str]]]:
+    """What ``add`` takes, from a vCard."""
+    contact = Contact(
+        name=card.name, organisation=card.organisation, title=card.title, phones=[list(one) for one in card.phones],
+        postal=card.address, note=card.note, vcard=card.source,
+    )  # fmt: skip
+    return contact, list(card.emails)
