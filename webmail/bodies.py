@@ -30,11 +30,27 @@ SANITISER_VERSION = 3
 # Raise it when messages are read better: a body read in an older way is read anew when next opened, if its server answers.
 READING_VERSION = 2
 MAX_HEADER = 256 * 1024  # octets of a header that are read for the page of a message
+HEAVY = 400_000  # octets of texts as they are sent
 PREVIEW_OCTETS = 16 * 1024  # of the text are looked at to find its beginning
 LARGEST = 2**31  # octets of a part; no message is larger
 
 
 _body_of = Prepared(lambda pk: MessageBody.objects.filter(pk=pk), Integer)
+
+
+def is_heavy(message: Message) -> bool:
+    """Its texts are so long that reading and cleaning them would hold up a page for others: a worker does it."""
+    root = message.body_part
+    if root is None:
+        return False
+    chosen = mime.select_bodies(root)
+    return sum(part.size for part in {*chosen.text, *chosen.html}) > HEAVY
+
+
+def is_ready(message: Message) -> bool:
+    """It can be shown without reading or cleaning anything."""
+    kept = MessageBody.objects.filter(message=message, version=SANITISER_VERSION)
+    return kept.filter(facts__reading=READING_VERSION).exists()
 
 
 def body_of(message: Message) -> MessageBody:

@@ -16,7 +16,7 @@ from kombu.exceptions import KombuError
 from redis.exceptions import RedisError
 
 from accounts.models import Account
-from webmail import compose, events, inspection, operations, outbox, pictures, sync, thumbnails
+from webmail import bodies, compose, events, inspection, operations, outbox, pictures, sync, thumbnails
 from webmail.leases import Lost
 from webmail.models import Draft, Message, Operation, forget_files_of
 from webmail.protocols.errors import MailError
@@ -100,6 +100,20 @@ def send(submission_id: int) -> None:
     if account:
         with _language_of(account):
             outbox.process(submission_id)
+
+
+@shared_task(name="webmail.read", ignore_result=True)
+def read(message_id: int) -> None:
+    """A heavy message that somebody wants to see."""
+    message = Message.objects.select_related("account__user", "remote_mailbox").filter(pk=message_id).first()
+    if message is None or bodies.is_ready(message):
+        return
+    try:
+        with _language_of(message.account):
+            bodies.body_of(message)
+    except MailError as error:  # the page that waits for it says so when it reads the message itself
+        log.info("message %s: %s: %s", message_id, type(error).__name__, str(error)[:200])
+    events.mark(message.account.user_id)
 
 
 @shared_task(name="webmail.thumbnails", ignore_result=True)
@@ -186,6 +200,10 @@ def nudge_spread(account_id: int) -> None:
 
 def nudge_send(submission_id: int, countdown: float = 0) -> None:
     _nudge(send, submission_id, countdown)
+
+
+def nudge_read(message_id: int) -> None:
+    _nudge(read, message_id)
 
 
 def nudge_thumbnails(message_id: int) -> None:

@@ -77,3 +77,28 @@ def test_a_message_is_printed_and_its_headers_and_the_keys_are_a_page_each(
     page.goto(f"{visit.url}/")
     page.keyboard.press("?")
     expect(page.get_by_role("heading", level=1)).to_have_text("Keyboard")
+
+
+SEE_PRINTING = """() => { const open = window.open;
+  window.open = (...given) => { const paper = open(...given);
+    paper.addEventListener("beforeprint", () => { document.body.dataset.printed = paper.location.pathname }); return paper } }"""
+
+
+def test_the_dialogue_of_printing_opens_by_itself_and_addresses_are_copied(
+    visit: Visit, address: str, elsewhere: SecondClient
+) -> None:
+    elsewhere.append(letter("On paper", html="<p>What it says.</p>", sender="Ola <ola@example.org>"))
+    visit.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    visit.enter(address)
+    page = visit.page
+    read = visit.open("On paper")
+    read.locator("details.to summary").first.click()
+    read.get_by_role("button", name="Copy ola@example.org").click()
+    expect(page.locator("#toast")).to_contain_text("Address copied.")
+    assert page.evaluate("navigator.clipboard.readText()") == "ola@example.org"
+    page.evaluate(SEE_PRINTING)
+    with page.context.expect_page() as paper:
+        page.keyboard.press("p")
+    expect(page.locator("body")).to_have_attribute("data-printed", paper.value.url.removeprefix(visit.url).split("?")[0])
+    paper.value.close()
+    assert visit.errors == []

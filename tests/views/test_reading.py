@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from html import unescape
 from pathlib import Path
 
 import pytest
 
+from tests.letters import letter
 from tests.views.conftest import Person
-from webmail import bodies, mime
-from webmail.models import Message
+from webmail import bodies, mime, tasks
+from webmail.models import Message, MessageBody
 
 CORPUS = Path(__file__).resolve().parent.parent / "corpus"
 
@@ -72,3 +75,28 @@ def test_a_charset_that_the_reader_chose_is_kept(alice: Person) -> None:
     assert bodies.fetch(message, None, "windows-1251").text.startswith("ъДТБЧУФЧХКФЕ")
     assert bodies.fetch(message, None, "koi8-r").text.startswith("Здравствуйте")
     assert bodies.body_of(message).facts["charset"] == "koi8-r"
+
+
+def test_a_very_long_message_is_read_by_a_worker_while_the_page_waits(alice: Person) -> None:
+    alice.receive(letter("Lang", html="<p>" + "Ord. " * 100_000))
+    message = alice.message("Lang")
+    MessageBody.objects.filter(message=message).delete()
+    page, asked = alice.get(f"/messages/{message.pk}/").content.decode(), 1
+    while again := re.search(r'hx-get="([^"]*\btry=[^"]*)"', page):
+        assert "A very long message" in page
+        assert not MessageBody.objects.filter(message=message).exists()
+        page, asked = alice.get(unescape(again[1])).content.decode(), asked + 1
+    assert 5 < asked < 10  # and then no more
+    assert "It takes longer than usual." in page
+    tasks.read(message.pk)
+    assert "<iframe" in alice.get(f"/messages/{message.pk}/").content.decode()
+
+
+def test_a_very_long_message_is_read_at_once_for_who_asks_for_it(alice: Person) -> None:
+    alice.receive(letter("Lang", html="<p>" + "Ord. " * 100_000))
+    message = alice.message("Lang")
+    MessageBody.objects.filter(message=message).delete()
+    page = alice.get(f"/messages/{message.pk}/").content.decode()
+    now = re.search(r'href="([^"]*\bnow=1[^"]*)"', page)
+    assert now
+    assert "<iframe" in alice.get(unescape(now[1])).content.decode()

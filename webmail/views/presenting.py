@@ -11,7 +11,7 @@ from django.utils.translation import pgettext
 
 from accounts.requests import Request
 from accounts.troubles import explain
-from webmail import bodies, contacts, html, mime, trust
+from webmail import bodies, contacts, html, mime, tasks, trust
 from webmail.models import Message
 from webmail.protocols.errors import MailError
 from webmail.views import listing
@@ -37,6 +37,9 @@ SHARED |= {
     "fastmail.com",
     "mail.ru",
 }
+
+
+ASKED_AGAIN = (1, 1, 2, 3, 5, 8, 13)  # seconds between
 
 
 def present(request: Request, row: Message, mine: set[str], open_: bool) -> dict[str, Any]:
@@ -92,7 +95,23 @@ def _to_line(row: Message, mine: set[str]) -> str:
     return _("to %(people)s") % {"people": shown} if names else ""
 
 
+def _awaited(request: Request, row: Message) -> dict[str, Any]:
+    """Of a heavy message that a worker is to read first: where the page asks ``again`` for it after so many ``seconds``,
+    "" if it has asked often enough, and where it is read ``now``, in the page itself."""
+    asked = listing.number(request.GET.get("try", ""))
+    if not asked:
+        tasks.nudge_read(row.pk)
+    query = request.GET.copy()
+    query["try"] = str(asked + 1)
+    again = f"{request.path}?{query.urlencode()}" if asked < len(ASKED_AGAIN) else ""
+    query["now"] = "1"
+    seconds = ASKED_AGAIN[asked] if again else 0
+    return {"again": again, "seconds": seconds, "now": f"{request.path}?{query.urlencode()}"}
+
+
 def _readable(request: Request, row: Message) -> dict[str, Any]:
+    if bodies.is_heavy(row) and request.GET.get("now") != "1" and not bodies.is_ready(row):
+        return {"awaited": _awaited(request, row), "files": []}
     try:
         body = bodies.body_of(row)
     except MailError as error:
