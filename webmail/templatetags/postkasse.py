@@ -5,13 +5,17 @@ from __future__ import annotations
 import re
 import threading
 from collections.abc import Hashable
+from functools import lru_cache
 from html import escape
 from operator import attrgetter
-from typing import cast
+from typing import Any, cast
 
 from django import template
 from django.template.base import TextNode
+from django.template.defaulttags import URLNode
+from django.template.defaulttags import url as django_url
 from django.templatetags.static import static
+from django.urls import get_script_prefix, reverse
 from django.utils import translation
 from django.utils.formats import number_format
 
@@ -29,6 +33,27 @@ def icon(parser: template.base.Parser, token: template.base.Token) -> TextNode:
     css = " ".join(["glyph" if name.startswith("glyph") else "i", *classes])
     box = ' viewBox="0 0 20 20"' if name.startswith("glyph") else ""
     return TextNode(f'<svg class="{css}"{box} aria-hidden="true"><use href="{static(SPRITE)}#{shape}"/></svg>')
+
+
+class Address(URLNode):
+    """Django's ``{% url %}``, which finds the same address anew each time; a page asks for some fifty."""
+
+    def render(self, context: template.Context) -> str:
+        if self.kwargs or self.asvar:
+            return str(super().render(context))
+        name, args = self.view_name.resolve(context), tuple(arg.resolve(context) for arg in self.args)
+        return _address(get_script_prefix(), name, args)
+
+
+@lru_cache(maxsize=10_000)
+def _address(_prefix: str, name: str, args: tuple[Any, ...]) -> str:
+    return escape(reverse(name, args=args))
+
+
+@register.tag
+def url(parser: template.base.Parser, token: template.base.Token) -> Address:
+    node = django_url(parser, token)
+    return Address(node.view_name, node.args, node.kwargs, node.asvar)
 
 
 @register.simple_tag
