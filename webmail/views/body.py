@@ -74,5 +74,5 @@ def charset(request: Request, pk: int) -> HttpResponse:
     return back(request, reverse("message", args=[pk]))
 
 
-def charset_names() -> list[tuple[str, str]]:
-    return [(label, _(name)) for label, name in mime.CHARSETS]
+def charset_names() -> tuple[tuple[str, str], ...]:
+    return tuple((label, _(name)) for label, name in mime.CHARSETS)
