@@ -7,6 +7,7 @@ another. Nothing is kept that the change of one message could make wrong.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -88,7 +89,7 @@ def _members(threads: tuple[int, ...]) -> list[Member]:
         return []
     size = -(-len(threads) // 25) * 25  # few statements for all sizes of pages
     rows = _asked_for(size)(*threads, *[0] * (size - len(threads)))
-    return [Member(*row[:-1]) for row in rows]
+    return list(itertools.starmap(Member, rows))
 
 
 @cache
@@ -97,7 +98,7 @@ def _asked_for(size: int) -> Prepared[tuple[Any, ...]]:
         lambda *threads: (
             Message.objects.filter(In(F("thread_id"), threads), mailbox__isnull=False, mailbox__hidden=False)
             .order_by("-received_at", "-id")
-            .values_list(*Member._fields, "received_at")[:TOLD]
+            .values_list(*Member._fields)[:TOLD]
         ),
         *[Integer] * size,
     )

@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page, expect
 
+from tests.app import eventually
 from tests.browser.conftest import Visit
 from tests.browser.test_accessibility import violations
 from tests.letters import letter
@@ -173,7 +174,12 @@ def test_a_dangerous_file_is_asked_about_without_javascript_too(
     visit = visit_with(java_script_enabled=False, viewport={"width": 1280, "height": 800})
     visit.enter(address)
     read, page = visit.open("Careful"), visit.page
-    expect(read.locator(".file", has_text="photo.jpg")).to_contain_text("Not what it says")
+
+    def told() -> bool:
+        page.reload()
+        return "Not what it says" in read.locator(".file", has_text="photo.jpg").inner_text()
+
+    eventually(told, "what a worker found out about the files")
     read.get_by_role("link", name="photo.jpg", exact=True).click()
     expect(page.get_by_role("alert")).to_contain_text("Its content is not what its name says.")
     assert saved(page, "Download anyway") == EXE

@@ -73,10 +73,12 @@ class Listed:
 
 
 def listing(message: Message, parts: Sequence[mime.BodyPart]) -> Listed:
-    """Thumbnails that are not made yet are asked for: the page has them when it is next made."""
+    """What nobody has looked at yet, and thumbnails that are not made yet, are asked for: the page has them when it is next
+    made."""
     known = inspection.found(message) if parts else {}
     rows = [listed(message, part, known.get(part.part_id)) for part in parts]
-    if any(row["awaited"] for row in rows):
+    unseen = any(part.part_id not in known for part in parts[: inspection.LOOKED_AT])
+    if unseen or any(row["awaited"] for row in rows):
         tasks.nudge_thumbnails(message.pk)
     return Listed(rows, sum(row["size"] for row in rows))
 

@@ -422,16 +422,22 @@ def _summaries(scope: Scope, messages: Sequence[Message | Listed]) -> dict[int, 
 
 
 def _of_conversation(row: Row, summary: conversations.Summary, mine: set[str]) -> Row:
-    number = summary.number
+    number, said = _number_texts(summary.number, get_language())
     return row._replace(
         look=row.look._replace(
             seen=not summary.unread, flagged=summary.flagged, clip=summary.has_attachment, several=True
         ),
         who=_names(summary.people, mine),
         subject=threads.plain_subject(row.subject) or row.subject,
-        number=f"{number:,}".replace(",", "\u202f"),
-        number_said=ngettext("%(n)d message", "%(n)d messages", number) % {"n": number},
+        number=number,
+        number_said=said,
     )
+
+
+@lru_cache(maxsize=1000)
+def _number_texts(number: int, _language: str) -> tuple[str, str]:
+    """As it is printed, and as it is said."""
+    return f"{number:,}".replace(",", "\u202f"), ngettext("%(n)d message", "%(n)d messages", number) % {"n": number}
 
 
 def _names(people: dict[str, str], mine: set[str]) -> str:
