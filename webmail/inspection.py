@@ -10,7 +10,7 @@ from datetime import timedelta
 from django.utils import timezone
 
 from webmail import events, files, mime
-from webmail.mime import kinds
+from webmail.mime import kinds, pdf
 from webmail.models import FileFinding, Message
 from webmail.prepared import Integer, Prepared
 from webmail.protocols.base import MailStore
@@ -58,6 +58,14 @@ def judge(file: files.File) -> kinds.Verdict:
     elif found_type == "application/x-ole-storage" and (at := kinds.ole_directory(head)) is not None:
         end = b"".join(file.octets(at, at + OLE_DIRECTORY))
     return kinds.judge(file.name, file.part.type, head, end)
+
+
+def is_still(file: files.File, row: FileFinding) -> bool:
+    """Whether this PDF shows pages and does nothing else; all of it is looked at, once. Raises MailError."""
+    if row.still is None:
+        row.still = file.part.size <= pdf.MAX_OCTETS * 2 and pdf.is_still(file.head(pdf.MAX_OCTETS + 1))
+        FileFinding.objects.filter(pk=row.pk).update(still=row.still)
+    return row.still
 
 
 def irregular(file: files.File) -> None:

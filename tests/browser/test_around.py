@@ -99,6 +99,8 @@ def test_the_dialogue_of_printing_opens_by_itself_and_addresses_are_copied(
     page.evaluate(SEE_PRINTING)
     with page.context.expect_page() as paper:
         page.keyboard.press("p")
-    expect(page.locator("body")).to_have_attribute("data-printed", paper.value.url.removeprefix(visit.url).split("?")[0])
+    expect(page.locator("body")).to_have_attribute(
+        "data-printed", paper.value.url.removeprefix(visit.url).split("?")[0]
+    )
     paper.value.close()
     assert visit.errors == []

@@ -522,3 +522,20 @@ def test_findings_are_made_once_and_forgotten_in_the_end(alice: Person, monkeypa
     FileFinding.objects.update(found_at=message.received_at - inspection.KEPT * 2)
     inspection.forget_old()
     assert not FileFinding.objects.exists()
+
+
+def test_a_pdf_that_does_something_by_itself_is_shown_nowhere(alice: Person) -> None:
+    moves = b"%PDF-1.4\n1 0 obj<</OpenAction<</S/J#61vaScript/JS(app.alert(1))>>>>endobj\n"
+    files = {"a.pdf": ("application/pdf", moves), "b.pdf": ("application/pdf", b"%PDF-1.4\n")}
+    alice.receive(letter("Moving", files=files))
+    found = urls(alice, "Moving")
+    page = alice.get(f"{found['a.pdf']}preview/").content.decode()
+    assert "<iframe" not in page
+    assert "may do something by itself" in page
+    for headers in ({}, {"range": "bytes=0-20"}):
+        asked = alice.get(f"{found['a.pdf']}?shown=1", headers=headers)
+        assert asked["Content-Disposition"].startswith("attachment")
+        asked.close()
+    shown = alice.get(f"{found['b.pdf']}?shown=1")
+    assert "Content-Disposition" not in shown
+    assert content(shown) == b"%PDF-1.4\n"

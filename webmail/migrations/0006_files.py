@@ -18,6 +18,7 @@ class Migration(migrations.Migration):
                 ("part_id", models.CharField(max_length=60)),
                 ("type", models.CharField(blank=True, max_length=80)),
                 ("dangers", models.JSONField(default=list)),
+                ("still", models.BooleanField(null=True)),
                 ("size", models.PositiveBigIntegerField(null=True)),
                 ("lines", models.JSONField(null=True)),
                 ("thumbnail", models.BinaryField(null=True)),

@@ -16,6 +16,7 @@ class FileFinding(models.Model):
     part_id = models.CharField(max_length=60)
     type = models.CharField(max_length=80, blank=True)  # by content; "" where the octets do not tell
     dangers = models.JSONField(default=list)  # of kinds.DANGERS and CAUTIONS
+    still = models.BooleanField(null=True)  # of a PDF: it does nothing by itself; None: nobody has looked
     size = models.PositiveBigIntegerField(null=True)  # in decoded octets; None: reading to its end would tell
     lines = models.JSONField(null=True)  # how its base64 is laid out (files.Lines), where in a regular way
     thumbnail = models.BinaryField(null=True)  # WebP, a few kB

@@ -6,7 +6,8 @@
     GET  part?shown=1    for a page that shows files: raster, PDF, sound, film by its own octets, else a download
 
 None of them is ever served with a type that runs, and all are in a sandbox but PDF, whose viewer Chromium keeps out of
-one; it runs at an origin of its own and the policy leaves it nothing to load."""
+one; it runs at an origin of its own and the policy leaves it nothing to load. As that viewer runs script of a PDF, only one that
+certainly has none is shown (mime/pdf.py)."""
 
 from __future__ import annotations
 
@@ -58,7 +59,7 @@ def part(request: Request, pk: int, part_id: str) -> HttpResponseBase:
     try:
         file = files.find(message, part_id)
         finding = inspection.inspect(file)
-        shown = shown_type(request, finding)
+        shown = shown_type(request, file, finding)
         if not shown and request.method != "POST" and set(finding.dangers) & set(kinds.DANGERS):
             return redirect("preview", pk, part_id)
         try:
@@ -69,11 +70,13 @@ def part(request: Request, pk: int, part_id: str) -> HttpResponseBase:
         return unreadable(request, message, error)
 
 
-def shown_type(request: Request, finding: FileFinding) -> str:
-    """The type it is shown with, "" if it is to be saved."""
+def shown_type(request: Request, file: files.File, finding: FileFinding) -> str:
+    """The type it is shown with, "" if it is to be saved. Raises MailError."""
+    if finding.type == kinds.PDF:
+        return kinds.PDF if request.GET.get("shown") == "1" and inspection.is_still(file, finding) else ""
     if request.GET.get("inline") == "1" and finding.type in kinds.RASTER:
         return finding.type
-    if request.GET.get("shown") == "1" and finding.type in kinds.RASTER | kinds.AUDIO | kinds.VIDEO | {kinds.PDF}:
+    if request.GET.get("shown") == "1" and finding.type in kinds.RASTER | kinds.AUDIO | kinds.VIDEO:
         return finding.type
     return ""
 

@@ -39,7 +39,9 @@ def show(request: Request, pk: int, part_id: str) -> HttpResponse:
         finding = inspection.inspect(file)
         entry = listed(message, file.part, finding)
         how = kinds.shown_as(finding.type, file.part.type, entry["name"])
-        shown = {"how": how} | _read(file, how)
+        if how == "pdf" and not inspection.is_still(file, finding):
+            how = ""
+        shown = {"how": how, "moves": finding.still is False} | _read(file, how)
     except MailError as error:
         return unreadable(request, message, error)
     context = {
