@@ -14,6 +14,7 @@ from django import template
 from django.template.base import TextNode
 from django.template.defaulttags import URLNode
 from django.template.defaulttags import url as django_url
+from django.templatetags.i18n import TranslateNode, do_translate
 from django.templatetags.static import static
 from django.urls import get_script_prefix, reverse
 from django.utils import translation
@@ -72,6 +73,33 @@ def octets(size: int) -> str:
 
 REMEMBERED = 2_000  # pieces of pages in each process
 PLACE = re.compile("\x00([0-9]+)\x00")  # of a slot in a piece
+
+
+class Words(TranslateNode):
+    """Django's ``{% translate %}``, which looks each text up again; a page has some hundred."""
+
+    def __init__(self, node: TranslateNode) -> None:
+        vars(self).update(vars(node))
+        variable = node.filter_expression.var
+        self.constant = not node.message_context and not node.filter_expression.filters and variable.literal is not None
+        self.texts: dict[str | None, str] = {}
+
+    def render(self, context: template.Context) -> str:
+        if not self.constant:
+            return str(super().render(context))
+        language = translation.get_language()
+        if language not in self.texts:
+            shown = super().render(context)
+            self.texts[language] = context[self.asvar] if self.asvar else shown
+        if not self.asvar:
+            return self.texts[language]
+        context[self.asvar] = self.texts[language]
+        return ""
+
+
+@register.tag("translate")
+def words(parser: template.base.Parser, token: template.base.Token) -> Words:
+    return Words(do_translate(parser, token))
 
 
 class Slot(template.Node):

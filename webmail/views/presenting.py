@@ -11,7 +11,7 @@ from django.utils.translation import pgettext
 
 from accounts.requests import Request
 from accounts.troubles import explain
-from webmail import bodies, contacts, html, mime, tasks, trust
+from webmail import bodies, html, mime, tasks, trust
 from webmail.models import Message
 from webmail.protocols.errors import MailError
 from webmail.views import listing
@@ -73,7 +73,8 @@ def present(request: Request, row: Message, mine: set[str], open_: bool) -> dict
         if sender.email.lower() in mine:  # anybody can write one's own address there
             sign.stranger = False
             entry["name"] = sender.name or sender.email if sign.grade == "bad" else entry["name"]
-        if contacts.contact_of(request.user.pk, sender.email):
+        people = (person for _title, named in entry["people"] for person in named)
+        if any(person["contact"] for person in people if person["email"] == sender.email):
             sign.stranger = False
         entry["sign"] = sign
     return entry
