@@ -234,20 +234,25 @@ def bring_attachments(draft: Draft) -> None:
         opened = bodies.open_part(draft.source, attachment.source_part)
         attachment.file.save("part", _ChunkFile(opened.chunks), save=False)
         attachment.size = attachment.file.size
-        if attachment.pk is None:
-            attachment.save()
-        elif not _has_come(attachment):
+        if not _has_come(attachment):
             forget_file(attachment.file.name)
     draft.awaits_attachments = False
     draft.save(update_fields=["awaits_attachments"])
 
 
 def _awaited(draft: Draft) -> list[DraftAttachment]:
-    """Rows that wait for their octets, or the rows that are still to be."""
+    """Rows that wait for their octets."""
     if draft.kind == FILES:
         return list(draft.attachments.filter(file=""))
-    have = {attachment.source_part for attachment in draft.attachments.all()}
     root = draft.source.body_part if draft.source else None
+    with transaction.atomic():
+        Draft.objects.select_for_update().get(pk=draft.pk)  # whoever else brings them waits here, and finds the rows
+        have = set(draft.attachments.values_list("source_part", flat=True))
+        DraftAttachment.objects.bulk_create(_still_to_be(draft, root, have))
+    return list(draft.attachments.filter(file="").exclude(source_part=""))
+
+
+def _still_to_be(draft: Draft, root: mime.BodyPart | None, have: set[str]) -> list[DraftAttachment]:
     return [
         DraftAttachment(
             draft=draft, name=(part.name or _("attachment"))[:255], type=part.type[:120], source_part=part.part_id, size=0

@@ -79,6 +79,7 @@ def _save(contact: Contact, emails: Sequence[tuple[str, str]]) -> Contact:
     contact.name = mime.clean(contact.name)[:255] or (addresses[0].written if addresses else "")
     if not contact.name:
         raise Invalid({"name": _("Give a name or an address.")})
+    fresh = contact._state.adding
     taken = ContactAddress.objects.filter(user=contact.user, email__in=[one.email for one in addresses])
     try:
         with transaction.atomic():
@@ -89,6 +90,8 @@ def _save(contact: Contact, emails: Sequence[tuple[str, str]]) -> Contact:
         other = taken.exclude(contact=contact.pk).select_related("contact").first()
         if other is None:
             raise
+        if fresh:  # it was not saved after all
+            contact.pk, contact._state.adding = None, True
         raise Known(other.contact) from error
     return contact
 

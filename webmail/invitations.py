@@ -129,9 +129,11 @@ def _text(given: Answer, identity: Identity, title: str) -> str:
 
 def take_back(submission: Submission) -> Draft | None:
     """As outbox.cancel; of an answer nothing is left then, and the one before it counts again."""
+    given = Answer.objects.filter(submission=submission)  # the draft may come back with another message-id
     with transaction.atomic():
+        numbers = list(given.values_list("pk", flat=True))
         draft = outbox.cancel(submission)
         if draft and draft.kind == compose.ANSWER:
-            Answer.objects.filter(user=draft.account.user_id, message_id=draft.message_id).delete()
+            Answer.objects.filter(pk__in=numbers).delete()
             compose.discard(draft)
     return draft

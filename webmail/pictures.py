@@ -66,6 +66,8 @@ def read_token(token: str) -> tuple[int, str]:
 
 def kept(account_id: int, url: str) -> RemotePicture | None:
     row = RemotePicture.objects.filter(account_id=account_id, digest=_digest(url)).first()
+    if row is not None and row.url and not row.type:
+        return None  # it is still to be fetched, or whoever is at it may have died
     if row is None or row.fetched_at is None or row.fetched_at < timezone.now() - (KEPT if row.type else FAILURE_KEPT):
         return None
     return row
@@ -76,12 +78,13 @@ def fetch(account_id: int, url: str) -> RemotePicture:
     picture = RemotePicture(account_id=account_id, digest=_digest(url), fetched_at=timezone.now())
     try:
         octets = outside.fetch(url)
-        found = kinds.type_of(octets[: kinds.LOOK])
-        if found in kinds.RASTER:
-            picture.type, picture.size = found, len(octets)
-            picture.file.save("", ContentFile(octets), save=False)
     except (OSError, http.client.HTTPException, MailError, ValueError) as error:
         log.info("a remote picture: %s: %s", type(error).__name__, str(error)[:200])
+        return _keep(picture)
+    found = kinds.type_of(octets[: kinds.LOOK])
+    if found in kinds.RASTER:
+        picture.type, picture.size = found, len(octets)
+        picture.file.save("", ContentFile(octets), save=False)
     return _keep(picture)
 
 

@@ -24,6 +24,7 @@ from webmail.protocols.errors import MailError
 log = logging.getLogger(__name__)
 RETRY_SECONDS = 1.0
 SPREAD_SECONDS = 10.0
+AT_MOST = 300  # seconds of what reads one message of a stranger; then its process is ended, and another goes on
 
 
 def _language_of(account: Account) -> AbstractContextManager[None]:
@@ -102,7 +103,7 @@ def send(submission_id: int) -> None:
             outbox.process(submission_id)
 
 
-@shared_task(name="webmail.read", ignore_result=True)
+@shared_task(name="webmail.read", ignore_result=True, time_limit=AT_MOST)
 def read(message_id: int) -> None:
     """A heavy message that somebody wants to see."""
     message = Message.objects.select_related("account__user", "remote_mailbox").filter(pk=message_id).first()
@@ -116,7 +117,7 @@ def read(message_id: int) -> None:
     events.mark(message.account.user_id)
 
 
-@shared_task(name="webmail.thumbnails", ignore_result=True)
+@shared_task(name="webmail.thumbnails", ignore_result=True, time_limit=AT_MOST)
 def make_thumbnails(message_id: int) -> None:
     message = Message.objects.select_related("account__user").filter(pk=message_id).first()
     if message is None:
@@ -139,7 +140,7 @@ def bring_files(draft_id: int) -> None:
         log.info("files of draft %s: %s: %s", draft_id, type(error).__name__, str(error)[:200])
 
 
-@shared_task(name="webmail.pictures", ignore_result=True)
+@shared_task(name="webmail.pictures", ignore_result=True, time_limit=AT_MOST)
 def fetch_pictures(account_id: int) -> None:
     if pictures.fetch_wanted(account_id):
         _nudge(fetch_pictures, account_id)

@@ -22,7 +22,9 @@ log = logging.getLogger(__name__)
 FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "AVIF", "BMP", "TIFF")
 BOX = (240, 160)  # pixels; shown at half of that, for dense screens
 MOST_PIXELS = 24_000_000  # about 100 MB decoded
-MOST_PIXELS_JPEG = 150_000_000  # which is decoded at the size that is wanted
+MOST_PIXELS_JPEG = (
+    50_000_000  # decoded at the size that is wanted; in several scans it takes 6 octets each all the same
+)
 MOST_AHEAD = 1_500_000  # encoded octets of a picture that is drawn before anybody opens the message
 NUMBER_AHEAD = 4  # of them in a message
 QUALITIES = (72, 45, 20)
@@ -54,13 +56,15 @@ def _wanted(file: files.File, row: FileFinding) -> bool:
 
 def make(file: files.File, row: FileFinding) -> bool:
     """Whether there is one now. Raises MailError if the connection is lost."""
+    rows = FileFinding.objects.filter(pk=row.pk)
     try:
         file.to_disk(inspection.MOST_DRAWN)
+        rows.update(refused=True)  # whatever becomes of this process, nobody tries again
         assert file.on_disk is not None
         octets, (width, height) = draw(file.on_disk)
     except (Undrawable, TooLarge) as error:
         log.info("no thumbnail of file %s of message %s: %s", file.part.part_id, file.message.pk, error)
-        FileFinding.objects.filter(pk=row.pk).update(refused=True)
+        rows.update(refused=True)
         return False
     except MailError as error:
         if error.connection_lost:
@@ -69,7 +73,7 @@ def make(file: files.File, row: FileFinding) -> bool:
         return False
     finally:
         file.close()
-    return bool(FileFinding.objects.filter(pk=row.pk).update(thumbnail=octets, width=width, height=height))
+    return bool(rows.update(thumbnail=octets, width=width, height=height, refused=False))
 
 
 def draw(source: BinaryIO) -> tuple[bytes, tuple[int, int]]:

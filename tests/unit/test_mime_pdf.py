@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import zlib
 
 import pytest
@@ -42,11 +43,11 @@ STILL = {
     "words about script": file(more=b"5 0 obj<</Title(JavaScript and JS)/JSON 1/Launcher 2>>endobj\n"),
     "packed objects": file(more=packed((7, b"<</Type/Annot/Subtype/Text>>"))),
     "a structure": file(more=b"5 0 obj<</Type/StructElem/S/P>>endobj\n"),
+}
+MOVES = {
     "objects in a stream as they are": file(
         more=b"9 0 obj<</Type/ObjStm/N 1/First 4/Length 9>>stream\n7 0 [1 2]\nendstream endobj\n"
     ),
-}
-MOVES = {
     "script on opening": file(b"/OpenAction" + SCRIPT),
     "script elsewhere": file(b"/OpenAction 7 0 R", b"7 0 obj" + SCRIPT + b"endobj\n"),
     "script in the tree of names": file(b"/Names<</JavaScript<</Names[(a)7 0 R]>>>>"),
@@ -95,8 +96,28 @@ MOVES = {
         more=packed((7, SCRIPT), dictionary=b"/Type/ObjStm%%\n/N %d/First %d/Filter/FlateDecode")
     ),
     "no line before the stream": file(more=packed((7, SCRIPT)).replace(b"stream\n", b"stream \n", 1)),
+    "a space that only Chromium takes for one": file(b"/OpenAction\x80<</S/JavaScript/JS\xff(app.alert(1))>>"),
+    "digits that are none": file(b"/OpenAction<</S/JavaScript/J#3Z(app.alert(1))>>"),
+    "an action with two kinds": file(
+        b"/OpenAction<</S/GoTo/S/URI/URI 8 0 R>>", b"8 0 obj(http://attack.test/)endobj\n"
+    ),
+    "a kind that is not the action's": file(b"/OpenAction<</X/S/GoTo/S/URI/URI<68>>>"),
+    "a number behind a comment": file(
+        b"/OpenAction 7 0 R", b"7 0 obj[3 0 R/Fit]endobj\n7 %x\n0 obj<</S/URI/URI(http://attack.test/)>>endobj\n"
+    ),
+    "no type": file(more=packed((7, SCRIPT), dictionary=b"/N %d/First %d/Length %d/Filter/FlateDecode")),
+    "another type": file(more=packed((7, SCRIPT), dictionary=b"/Type/X/N %d/First %d/Length %d/Filter/FlateDecode")),
+    "a stream within": file(more=packed((7, b"<</Length 3>>stream\nabc\nendstream"))),
     "one within another": file(more=packed((7, b"<</Type/ObjStm>>"))),
 }
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_pictures_in_it_are_no_reason_for_alarm(seed: int) -> None:
+    noise = random.Random(seed).randbytes(300_000)
+    assert pdf.is_still(
+        file(more=b"5 0 obj<</Subtype/Image/Length %d>>stream\n%s\nendstream endobj\n" % (len(noise), noise))
+    )
 
 
 @pytest.mark.parametrize("name", STILL)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from webmail import mime
-from webmail.mime.vcard import MAX_CARDS, MAX_OCTETS
+from webmail.mime.vcard import MAX_CARDS, MAX_OCTETS, MAX_OF_EACH
 
 APPLE = """BEGIN:VCARD
 VERSION:3.0
@@ -123,3 +123,15 @@ def test_nothing_that_comes_makes_the_reading_fail(lines: list[str]) -> None:
     found = mime.read_cards("\n".join(lines).encode("utf-8", "replace"))
     if found:
         assert mime.cards_from_json(asdict(found)) == found
+
+
+def test_of_what_is_made_to_hold_one_up_a_part_is_read() -> None:
+    long = ("FN" + ";A" * 45_000 + ":x", "FN;A=" + ",".join(["x"] * 40_000) + ":x")
+    for line in long:  # no line of a card has so many parameters or values
+        read = mime.read_cards(f"BEGIN:VCARD\n{line}\nFN:Kari\nEND:VCARD\n".encode())
+        assert read
+        assert read.cards[0].name == "Kari"
+    many = "".join(f"EMAIL:a{n}@example.org\nTEL:{n}\n" for n in range(6_000))
+    read = mime.read_cards(f"BEGIN:VCARD\nFN:Kari\n{many}END:VCARD\n".encode())
+    assert read
+    assert [len(read.cards[0].emails), len(read.cards[0].phones)] == [MAX_OF_EACH, MAX_OF_EACH]

@@ -187,6 +187,20 @@ def test_what_is_split_off_is_a_conversation_of_its_own_with_its_answers(trip: P
     assert len(set(together.values_list("thread_id", flat=True))) == 1
 
 
+def test_a_split_taken_back_leaves_a_later_one_as_it_is(trip: Person) -> None:
+    def thread(n: int) -> int | None:
+        return Message.objects.get(account=trip.account, message_id=f"Hyttetur{n}@example.org").thread_id
+
+    pk = {n: Message.objects.get(account=trip.account, message_id=f"Hyttetur{n}@example.org").pk for n in (2, 4)}
+    first = trip.post(f"/messages/{pk[2]}/conversation/", {"next": "/"})
+    page = trip.get(first["Location"]).content.decode()
+    undo_first = re.search(r'action="(/operations/[0-9a-f-]+/undo/)"', page)
+    assert undo_first
+    trip.post(f"/messages/{pk[4]}/conversation/", {"next": "/"})
+    trip.post(undo_first[1], {"next": "/"})
+    assert thread(2) == thread(1) != thread(4)
+
+
 def test_the_first_message_cannot_be_split_off_and_one_is_told(trip: Person) -> None:
     first = Message.objects.get(account=trip.account, message_id="Hyttetur1@example.org")
     page = trip.client.post(f"/messages/{first.pk}/conversation/", {"next": f"/messages/{first.pk}/"}, follow=True)
@@ -218,13 +232,16 @@ def test_muting_is_undone_with_what_it_put_away(trip: Person) -> None:
     assert not Thread.objects.filter(muted=True).exists()
 
 
-def test_conversations_that_turn_out_to_be_one_stay_muted(trip: Person) -> None:
+def test_nobody_silences_a_conversation_by_joining_it_to_a_muted_one(trip: Person) -> None:
     trip.receive(said(1, subject="Andre"))
     row = next(row for row in rows(trip) if row.subject == "Andre")
     trip.post(f"/messages/muting/?set=mute&only={row.pk}", {"next": "/"})
     both = {"Message-ID": "<both@example.org>", "References": "<Andre1@example.org> <Hyttetur1@example.org>"}
     trip.receive(letter("Begge", headers=both))
-    assert Message.objects.get(account=trip.account, subject="Begge").thread.muted  # type: ignore[union-attr]
+    together = Message.objects.get(account=trip.account, subject="Begge")
+    assert together.thread_id == Message.objects.get(message_id="Andre1@example.org").thread_id
+    assert together.mailbox
+    assert (together.thread.muted, together.mailbox.role) == (False, "inbox")  # type: ignore[union-attr]
 
 
 def test_a_conversation_is_opened_at_its_row_and_goes_on_to_the_next_row(trip: Person) -> None:

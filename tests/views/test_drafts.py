@@ -5,10 +5,13 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import pytest
 from django.core.files.base import ContentFile
 from django.test import Client
 
+from tests.letters import letter
 from tests.views.conftest import Person
+from webmail import bodies, compose
 from webmail.models import Draft, DraftAttachment, Submission
 
 JSON = {"HTTP_ACCEPT": "application/json"}
@@ -165,3 +168,20 @@ def test_removing_an_account_removes_its_files(alice: Person) -> None:
     assert storage.exists(name)
     alice.post(f"/settings/accounts/{alice.account.pk}/destruction/", {})
     assert not storage.exists(name)
+
+
+def test_files_of_a_forward_that_two_bring_at_once_are_there_once(
+    alice: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alice.receive(letter("Vedlegg", files={"a.txt": ("text/plain", b"hello")}))
+    draft = compose.save(compose.forward(alice.user, alice.message("Vedlegg")))
+    read = bodies.open_part
+
+    def meanwhile(*given: Any) -> Any:
+        monkeypatch.setattr(bodies, "open_part", read)
+        compose.bring_attachments(Draft.objects.get(pk=draft.pk))
+        return read(*given)
+
+    monkeypatch.setattr(bodies, "open_part", meanwhile)
+    compose.bring_attachments(draft)
+    assert list(draft.attachments.values_list("name", "size")) == [("a.txt", 5)]

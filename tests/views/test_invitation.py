@@ -15,7 +15,7 @@ from accounts.models import Identity
 from tests.letters import letter
 from tests.servers import SMTPServer
 from tests.views.conftest import Person, work_off
-from webmail.models import Answer, Draft, Notice, Submission
+from webmail.models import Answer, Draft, Notice, Submission, SubmissionState
 
 ZONE = """BEGIN:VTIMEZONE
 TZID:Eastern Standard Time
@@ -265,3 +265,14 @@ def test_a_rule_is_told_in_words(alice: Person, rule: str, words: str) -> None:
 def test_days_and_times_anywhere_are_told_as_they_are_meant(alice: Person, times: str, words: str) -> None:
     alice.receive(invite("Inv", calendar(alice.address).replace("DTSTART:20261203T130000Z", times)))
     assert words in page(alice, "Inv")
+
+
+def test_an_answer_whose_way_is_uncertain_counts_no_more_once_it_is_taken_back(alice: Person) -> None:
+    alice.receive(invite("Inn", calendar(alice.address)))
+    answer(alice, "Inn", "ACCEPTED")
+    Submission.objects.update(state=SubmissionState.UNCERTAIN, handed_over=True)
+    submission = Submission.objects.get()
+    said = alice.client.post(f"/submissions/{submission.pk}/cancellation/", follow=True).content.decode()
+    assert "The answer may have been sent." in said
+    assert not Answer.objects.exists()
+    assert "You have accepted" not in page(alice, "Inn")

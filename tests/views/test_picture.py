@@ -202,3 +202,13 @@ def test_a_picture_that_drips_ends_in_time(
     web.answers["/a.png"] = (200, {"Content-Length": "1000"}, PNG)  # and then nothing more
     monkeypatch.setattr(BaseHTTPRequestHandler, "finish", lambda self: threading.Event().wait(3))
     assert ask("http://pictures.example/a.png").status_code == 404
+
+
+def test_a_picture_that_is_still_to_come_is_fetched_when_it_is_asked_for(
+    web: Web, ask: Callable[[str], Any], alice: Person
+) -> None:
+    """Whoever took it upon themselves may have died."""
+    web.answers["/a.png"] = (200, {}, PNG)
+    pictures.want(alice.account.pk, ["http://pictures.example/a.png"])
+    RemotePicture.objects.update(fetched_at=timezone.now())
+    assert ask("http://pictures.example/a.png").content == PNG

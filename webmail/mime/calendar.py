@@ -30,6 +30,8 @@ MAX_TEXT = 20_000  # characters of a description
 MAX_TITLE = 500
 MAX_UID = 1_000
 MAX_EXCEPTIONS = 100
+MAX_DEPTH = 50  # of components in each other
+MAX_OF_ONE = 2000  # lines of an event or a time zone
 MAX_ZONES = 50
 MAX_ONSETS = 50  # rules of one zone
 METHODS = frozenset({"PUBLISH", "REQUEST", "REPLY", "ADD", "CANCEL", "REFRESH", "COUNTER", "DECLINECOUNTER"})
@@ -119,6 +121,8 @@ def _sorted(lines: Iterable[Line]) -> tuple[str, list[list[Line]], list[list[Lin
     current: list[Line] = []
     for line in lines:
         if line.name == "BEGIN":
+            if len(path) >= MAX_DEPTH:
+                break
             path.append(line.value.strip().upper())
             if path[-1] in ("VEVENT", "VTIMEZONE"):
                 current = []
@@ -131,7 +135,7 @@ def _sorted(lines: Iterable[Line]) -> tuple[str, list[list[Line]], list[list[Lin
                 del path[len(path) - 1 - path[::-1].index(name) :]
         elif line.name == "METHOD" and path == ["VCALENDAR"]:
             method = line.value.strip().upper()
-        elif path and path[-1] in ("VEVENT", "VTIMEZONE", "STANDARD", "DAYLIGHT"):
+        elif path and path[-1] in ("VEVENT", "VTIMEZONE", "STANDARD", "DAYLIGHT") and len(current) < MAX_OF_ONE:
             current.append(line)
     return method if method in METHODS else "", events, zones[:MAX_ZONES]
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 MAX_LINE = 100_000  # characters of one line, unfolded; a longer one is left out
 MAX_PARAMS = 50  # of one line
+MAX_VALUES = 200  # of all parameters of one line
 
 _NAME = re.compile(r"(?:([A-Za-z0-9-]{1,60})\.)?([A-Za-z0-9-]{1,60})(?=[;:])")
 _PARAM = re.compile(r";([A-Za-z0-9/-]{1,60})(=)?")
@@ -43,7 +44,7 @@ def content_lines(text: str, most: int) -> Iterator[Line]:
 
 def _unfolded(text: str, most: int) -> Iterator[str]:
     held: list[str] = []
-    soft = False
+    printable = soft = False  # whether the first of what is held says quoted-printable; whether the last goes on
     for number, line in enumerate(_BREAK.split(text)):
         if number >= most:
             break
@@ -55,7 +56,8 @@ def _unfolded(text: str, most: int) -> Iterator[str]:
             if held:
                 yield "".join(held)
             held = [line]
-        soft = line.endswith("=") and "QUOTED-PRINTABLE" in held[0].upper()
+            printable = "QUOTED-PRINTABLE" in line[:MAX_LINE].upper()
+        soft = printable and line.endswith("=")
     if held:
         yield "".join(held)
 
@@ -65,26 +67,31 @@ def _line(raw: str) -> Line | None:
     if not start:
         return None
     at = start.end()
-    params: dict[str, tuple[str, ...]] = {}
+    params: dict[str, list[str]] = {}
+    many = 0
     while raw[at : at + 1] == ";":
         found = _PARAM.match(raw, at)
-        if not found or len(params) >= MAX_PARAMS:
+        many += 1
+        if not found or len(params) >= MAX_PARAMS or many > MAX_VALUES:
             return None
-        at, values = found.end(), []
+        at, values = found.end(), list[str]()
         while found[2]:
             value = _VALUE.match(raw, at)
             if value is None:
                 return None
             values.append(_uncaret(value[0].strip('"')))
+            many += 1
+            if many > MAX_VALUES:
+                return None
             at = value.end()
             if raw[at : at + 1] != ",":
                 break
             at += 1
         name = found[1].upper() if found[2] else "TYPE"
-        params[name] = (*params.get(name, ()), *(values or [found[1]]))
+        params.setdefault(name, []).extend(values or [found[1]])
     if raw[at : at + 1] != ":":
         return None
-    return Line(start[2].upper(), raw[at + 1 :], (start[1] or "").upper(), params)
+    return Line(start[2].upper(), raw[at + 1 :], (start[1] or "").upper(), {n: tuple(v) for n, v in params.items()})
 
 
 def _uncaret(value: str) -> str:

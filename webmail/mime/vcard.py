@@ -83,16 +83,16 @@ def _each(lines: Iterator[Line]) -> Iterator[list[Line]]:
 
 def _card(lines: list[Line]) -> Card:
     first: dict[str, str] = {}
-    emails: list[tuple[str, str]] = []
+    emails: dict[str, tuple[str, str]] = {}  # by address in lower case
     phones: list[tuple[str, str]] = []
     for line in lines:
         value = _value(line)
         if line.name == "EMAIL":
             email = clean(unescape(value)).removeprefix("mailto:")
-            if is_email(email) and email.lower() not in {one.lower() for one, _kind in emails}:
-                emails.append((email[:320], _kind(line)))
+            if len(emails) < MAX_OF_EACH and is_email(email):
+                emails.setdefault(email.lower(), (email[:320], _kind(line)))
         elif line.name == "TEL":
-            if phone := clean(unescape(value).removeprefix("tel:"))[:60]:
+            if len(phones) < MAX_OF_EACH and (phone := clean(unescape(value).removeprefix("tel:"))[:60]):
                 phones.append((phone, _kind(line)))
         else:
             first.setdefault(line.name, value)
@@ -101,9 +101,9 @@ def _card(lines: list[Line]) -> Card:
         clean(unescape(first.get("FN", ""))) or _name(first.get("N", "")) or clean(unescape(first.get("NICKNAME", "")))
     )
     return Card(
-        name=(name or organisation or (emails[0][0] if emails else ""))[:MAX_VALUE],
-        emails=tuple(emails[:MAX_OF_EACH]),
-        phones=tuple(phones[:MAX_OF_EACH]),
+        name=(name or organisation or next(iter(emails.values()), ("", ""))[0])[:MAX_VALUE],
+        emails=tuple(emails.values()),
+        phones=tuple(phones),
         organisation=organisation[:MAX_VALUE],
         title=clean(unescape(first.get("TITLE", "")))[:MAX_VALUE],
         address=", ".join(filter(None, map(clean, split(first.get("ADR", ""), ";"))))[:MAX_VALUE],

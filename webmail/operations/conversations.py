@@ -41,32 +41,35 @@ class Mute(Kind):
 
 @kind
 class Place(Kind):
-    """payload ``{"messages", "message_ids", "into", "apart"}``: those messages are of the conversation ``into`` (0: one that
-    is made for them), ``apart`` from what they answer. before ``{"from", "into"}``."""
+    """payload ``{"messages", "message_ids", "into", "apart", "from"}``: those messages are of the conversation ``into`` (0: one
+    that is made for them), ``apart`` from what they answer; or, where it is taken back, all that is left of the one they were
+    ``from``, with what came into it since. before ``{"from", "into"}``."""
 
     name = "place"
     here_only = True
 
     @staticmethod
     def apply(op: Operation) -> None:
-        messages = Message.objects.filter(account_id=op.account_id, pk__in=op.payload["messages"])
-        ids = ThreadId.objects.filter(account_id=op.account_id, message_id__in=op.payload["message_ids"])
-        source = messages.values_list("thread_id", flat=True).first() or 0
+        own = Message.objects.filter(account_id=op.account_id)
+        ids = ThreadId.objects.filter(account_id=op.account_id)
         into = Thread.objects.filter(pk=op.payload["into"], account_id=op.account_id).first()
         into = into or Thread.objects.create(account_id=op.account_id)
-        if not op.payload["apart"]:  # what came in since goes along
-            messages = Message.objects.filter(thread_id=source)
-            ids.update(apart=False)
-            ids = ThreadId.objects.filter(thread_id=source)
-            ids.update(thread=into)
+        if op.payload["apart"]:
+            messages = own.filter(pk__in=op.payload["messages"])
+            source = messages.values_list("thread_id", flat=True).first() or 0
+            ids.filter(message_id__in=op.payload["message_ids"]).update(thread=into, apart=True)
         else:
-            ids.update(thread=into, apart=True)
+            source = op.payload["from"]
+            messages = own.filter(thread_id=source)
+            ids.filter(thread_id=source, message_id__in=op.payload["message_ids"]).update(apart=False)
+            ids.filter(thread_id=source).update(thread=into)
         messages.update(thread=into)
         op.before = {"from": source, "into": into.pk}
 
     @staticmethod
     def inverse(op: Operation) -> tuple[str, dict[str, Any]] | None:
-        return "place", {**op.payload, "into": op.before["from"], "apart": not op.payload["apart"]}
+        back = {"from": op.before["into"], "into": op.before["from"], "apart": not op.payload["apart"]}
+        return "place", {**op.payload, **back}
 
 
 def mute(user: User, ids: Iterable[int], muted: bool) -> tuple[uuid.UUID, int]:
@@ -120,7 +123,7 @@ def split(message: Message) -> tuple[uuid.UUID, int]:
     if len(moved) == len(members):
         raise CannotDo(_("The conversation begins with this message."))
     names = sorted({name for pk, name, _references in members if pk in moved and name})
-    payload = {"messages": sorted(moved), "message_ids": names, "into": 0, "apart": True}
+    payload = {"messages": sorted(moved), "message_ids": names, "into": 0, "apart": True, "from": message.thread_id}
     batch = uuid.uuid4()
     submit(message.account, "place", payload, batch)
     return batch, len(moved)

@@ -319,8 +319,8 @@ def thread_ids(account: Account, inputs: Sequence[threads.ThreadInput], known: M
     for gone, kept in plan.merges:
         ThreadId.objects.filter(thread_id=gone).update(thread_id=kept)
         Message.objects.filter(thread_id=gone).update(thread_id=kept)
-        if Thread.objects.filter(pk=gone, muted=True).exists():
-            Thread.objects.filter(pk=kept).update(muted=True)
+        if Thread.objects.filter(pk=gone, muted=False).exists():  # who knows two message-ids must not silence anything
+            Thread.objects.filter(pk=kept).update(muted=False)
         Thread.objects.filter(pk=gone).delete()
     numbers = sorted({n for n in plan.assignments.values() if n < 0}, reverse=True)
     real = dict(zip(numbers, _new_threads(account, len(numbers)), strict=True))

@@ -11,7 +11,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from accounts.requests import Request
 from webmail import invitations, outbox, tasks
-from webmail.models import Mailbox, Submission
+from webmail.models import Mailbox, Submission, SubmissionState
 from webmail.views import navigation
 from webmail.views.redirection import SeeOther, back, notice, problem
 
@@ -44,12 +44,15 @@ def _own(request: Request, pk: int) -> Submission:
 @login_required
 def cancel(request: Request, pk: int) -> HttpResponse:
     """Take it back into the composer: undo send, and editing what was refused."""
-    draft = invitations.take_back(_own(request, pk))
+    submission = _own(request, pk)
+    unsure = submission.state == SubmissionState.UNCERTAIN
+    draft = invitations.take_back(submission)
     if draft is None:
         problem(request, _("It is too late: the message is on its way."))
         return back(request, reverse("outbox"))
     if draft.kind == outbox.compose.ANSWER:  # nothing to edit: one answers anew where the invitation is
-        notice(request, _("The answer was not sent."))
+        said = _("The answer may have been sent. Answer anew to be sure.") if unsure else _("The answer was not sent.")
+        notice(request, said)
         return SeeOther(reverse("message", args=[draft.source_id]) if draft.source_id else reverse("outbox"))
     if request.POST.get("do") == "discard":
         outbox.compose.discard(draft)

@@ -15,13 +15,14 @@ from django.views.decorators.http import require_safe
 from accounts.requests import Request
 from accounts.troubles import explain
 from webmail import bodies, html, mime
-from webmail.models import Message
+from webmail.models import Message, MessageBody
 from webmail.protocols.errors import MailError
 from webmail.views import listing
 from webmail.views.body import BODY_POLICY
 from webmail.views.conversation import conversation
 from webmail.views.picture import pictures_allowed
 
+MOST = 100  # messages on one paper, the newest
 # A page of ours may open the dialogue of printing for it; it has no script that could.
 PRINT_POLICY = BODY_POLICY.replace("sandbox ", "sandbox allow-modals ", 1)
 
@@ -33,11 +34,11 @@ def show(request: Request, pk: int) -> HttpResponse:
     message = listing.own(request, pk)
     whole = request.GET.get("conversation") == "1"
     rows = [entry["m"] for entry in conversation(request, message).entries] if whole else [message]
-    rows.sort(key=lambda row: (row.received_at, row.pk))
+    rows = sorted(rows, key=lambda row: (row.received_at, row.pk))[-MOST:]
     subject = message.subject.strip() or _("(no subject)")
     page = html.paper(
         subject,
-        [_letter(request, row) for row in rows],
+        _letters(request, rows),
         _bar(request, message, whole),
         lang=translation.get_language() or "",
         links=request.GET.get("links") == "1",
@@ -66,17 +67,34 @@ def _bar(request: Request, message: Message, whole: bool) -> list[tuple[str, str
     ]  # fmt: skip
 
 
-def _letter(request: Request, message: Message) -> html.Letter:
+def _letters(request: Request, rows: list[Message]) -> list[html.Letter]:
+    """Once the server has not answered, it is not asked for the others."""
+    letters: list[html.Letter] = []
+    lost: MailError | None = None
+    for row in rows:
+        try:
+            if lost and not bodies.is_ready(row):
+                raise lost
+            letters.append(_letter(request, row, bodies.body_of(row)))
+        except MailError as error:
+            lost = error if error.connection_lost else lost
+            words = html.text_to_html(explain(error, row.account.label).what)
+            letters.append(html.Letter(_head(row), words, plain=True))
+    return letters
+
+
+def _head(message: Message) -> list[tuple[str, str]]:
     head = [(title, _people(message, name)) for name, title in _fields() if message.addresses.get(name)]
     sent = timezone.localtime(message.sent_at or message.received_at)
     date = f"{date_format(sent, pgettext('date', 'l j F Y H:i'))} ({timezone.get_current_timezone_name()})"
     head.append((_("Date"), date))
     if message.subject:
         head.append((_("Subject"), message.subject))
-    try:
-        body = bodies.body_of(message)
-    except MailError as error:
-        return html.Letter(head, html.text_to_html(explain(error, message.account.label).what), plain=True)
+    return head
+
+
+def _letter(request: Request, message: Message, body: MessageBody) -> html.Letter:
+    head = _head(message)
     root = message.body_part
     files = [
         f"{part.name or _('attachment')} ({filesizeformat(part.size)})"
