@@ -192,6 +192,10 @@ if DATABASES["default"]["ENGINE"].endswith("sqlite3"):
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA wal_autocheckpoint=4000; "
         "PRAGMA cache_size=-16000; PRAGMA mmap_size=268435456;",
     }
+else:  # what webmail.prepared asks is planned once a connection; "none" behind a pooler that hands connections around
+    _options = DATABASES["default"].setdefault("OPTIONS", {})
+    _threshold = str(_options.get("prepare_threshold", "5"))
+    _options["prepare_threshold"] = int(_threshold) if _threshold.isdigit() else None
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 REDIS_SOCKET = DATA_DIR / "redis.sock"
