@@ -30,6 +30,7 @@ SANITISER_VERSION = 3
 # Raise it when messages are read better: a body read in an older way is read anew when next opened, if its server answers.
 READING_VERSION = 2
 MAX_HEADER = 256 * 1024  # octets of a header that are read for the page of a message
+MAX_NAMED = 5  # trackers
 HEAVY = 400_000  # octets of texts as they are sent
 PREVIEW_OCTETS = 16 * 1024  # of the text are looked at to find its beginning
 LARGEST = 2**31  # octets of a part; no message is larger
@@ -171,7 +172,8 @@ def _clean(message: Message, body: MessageBody) -> None:
         cleaned = html.clean(body.source, cid=_cid_urls(message), remote=slots)
         body.html, places = slots.take_out(cleaned.html)
         body.remote = [*slots.urls, *cleaned.remote]
-        body.facts = body.facts | {"trackers": cleaned.trackers, "deceptive": cleaned.deceptive, "pictures": places}
+        found = {"trackers": cleaned.trackers, "tracked_by": cleaned.tracked_by[:MAX_NAMED], "pictures": places}
+        body.facts = body.facts | found | {"deceptive": cleaned.deceptive}
         if not body.text.strip():
             body.text = cleaned.text
     body.version = SANITISER_VERSION

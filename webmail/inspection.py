@@ -9,7 +9,7 @@ from datetime import timedelta
 
 from django.utils import timezone
 
-from webmail import events, files, mime
+from webmail import connections, events, files, mime
 from webmail.mime import kinds, pdf
 from webmail.models import FileFinding, Message
 from webmail.prepared import Integer, Prepared
@@ -47,6 +47,20 @@ def inspect(file: files.File) -> FileFinding:
     if made:
         events.mark(file.message.account.user_id)  # the list of files tells more now
     return row
+
+
+def inspect_each(message: Message, chosen: list[files.File]) -> list[tuple[files.File, FileFinding]]:
+    """Over one connection, where any is needed. Raises MailError."""
+    known = found(message)
+    if message.blob or all(file.part.part_id in known for file in chosen):
+        return [(file, inspect(file)) for file in chosen]
+    with connections.store_of(message.account) as store:
+        for file in chosen:
+            file.store = store
+        looked = [(file, inspect(file)) for file in chosen]
+    for file in chosen:
+        file.store = None
+    return looked
 
 
 def judge(file: files.File) -> kinds.Verdict:

@@ -137,6 +137,14 @@ def _absolute(url: str) -> str:
     return "https:" + url if url.startswith("//") else url
 
 
+def host_of(url: str) -> str:
+    """Of an http(s) URL; its beginning where it has none that can be told."""
+    try:
+        return urlsplit(url).hostname or url[:60]
+    except ValueError:
+        return url[:60]
+
+
 def link(attributes: dict[str, str]) -> bool:
     """An <a>: its href checked, without what only follows the reader. It always stays, for its text."""
     href = attributes.pop("href", None)

@@ -30,12 +30,13 @@ from webmail.html.tree import Writer
 class Cleaned:
     """``html`` safe for the body document; ``remote`` the http(s) URLs that were kept from loading, each once, in the
     order of the message, and ``trackers`` how many of those are there only to be asked for; ``deceptive`` the text and
-    the host of links whose text names another host."""
+    the host of links whose text names another host; ``tracked_by`` the hosts of the trackers, each once."""
 
     html: str
     remote: tuple[str, ...] = ()
     trackers: int = 0
     deceptive: tuple[tuple[str, str], ...] = ()
+    tracked_by: tuple[str, ...] = ()
 
     @cached_property
     def text(self) -> str:
@@ -68,7 +69,9 @@ def clean(
     if body or scheme:
         html = f'<div class="body{scheme}"{html.removeprefix("<div")}'
     html = _gate(html, pictures)
-    return Cleaned(html, tuple(pictures.listed), sum(pictures.listed.values()), remotely.deceptive_links(html))
+    tracking = [url for url, tracker in pictures.listed.items() if tracker]
+    hosts = tuple(dict.fromkeys(map(remotely.host_of, tracking)))
+    return Cleaned(html, tuple(pictures.listed), len(tracking), remotely.deceptive_links(html), hosts)
 
 
 def _scheme(tidy: Tidy) -> str:

@@ -27,6 +27,7 @@ from webmail.views.parts import disposition, hardened
 from webmail.views.redirection import SeeOther, back, problem
 from webmail.views.trouble import unreadable
 
+MOST_AT_ONCE = 200  # files that leave in one zip, or go into one new message
 ICONS = {
     "image": "image", "pdf": "file-text", "sheet": "file-sheet", "doc": "file-text", "slides": "file-slides",
     "archive": "file-zip", "audio": "file-audio", "video": "file-video", "calendar": "calendar", "contact": "account",
@@ -141,7 +142,7 @@ def several(request: Request, pk: int) -> HttpResponseBase:
         chosen = _chosen(message, [*request.GET.getlist("part"), *request.POST.getlist("part")])
         if request.method == "POST" and request.POST.get("do") == "draft":
             return _draft(request, message, chosen)
-        found = [(file, inspection.inspect(file)) for file in chosen]
+        found = inspection.inspect_each(message, chosen)
         if request.POST.get("anyway") != "1" and (asking := _asking(request, message, found)):
             return asking
         names = archive.names([named(file.part) for file in chosen])
@@ -157,6 +158,8 @@ def _chosen(message: Message, ids: list[str]) -> list[files.File]:
     chosen = [files.File(message, part) for part in parts if not ids or part.part_id in ids]
     if not chosen:
         raise NotFound(_("This message has no such files."))
+    if len(chosen) > MOST_AT_ONCE:
+        raise NotFound(_("Choose at most %(n)d files at once.") % {"n": MOST_AT_ONCE})
     return chosen
 
 

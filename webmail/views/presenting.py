@@ -129,6 +129,7 @@ def _readable(request: Request, row: Message) -> dict[str, Any]:
         "pictures": shown,
         "always": always,
         "trackers": body.facts.get("trackers", 0),
+        "tracked_by": ", ".join(body.facts.get("tracked_by", ())),
         "deceptive": body.facts.get("deceptive", []),
         # Only where the colours are not the sender's anyway is there something to choose.
         "adapted": request.user.theme != "light" and "light-dark(" in body.html,
