@@ -255,7 +255,7 @@ def test_what_comes_out_is_allowed_and_cleaning_it_again_changes_nothing(source)
     once = cleaned(source)
     assert offences(once.html) == []
     again = cleaned(once.html).html
-    if "<table" in once.html:  # what stands in no cell is put before the table (HTML §13.2.6.1), which may take one more turn
+    if "<table" in once.html:  # what is in no cell goes before the table (HTML §13.2.6.1), which may take one more turn
         assert offences(again) == []
         once, again = cleaned(again), cleaned(cleaned(again).html).html
     assert again == once.html
