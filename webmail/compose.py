@@ -24,9 +24,7 @@ from webmail.models import Draft, DraftAttachment, Message, forget_file
 from webmail.protocols.errors import NotFound
 
 FIELDS = ("to", "cc", "bcc", "subject", "text")
-ANSWER = (
-    "answer"  # the kind of a draft that answers an invitation: its calendar goes along as an alternative of the text
-)
+ANSWER = "answer"  # the kind of a draft that answers an invitation: its calendar is an alternative of the text
 FILES = "files"  # the kind of a draft that begins with files of a message; their rows are there before their octets
 BASE64_GROWTH = 78 / 57  # encoded octets a line over plain ones (RFC 2045 §6.8)
 

@@ -22,9 +22,7 @@ log = logging.getLogger(__name__)
 FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "AVIF", "BMP", "TIFF")
 BOX = (240, 160)  # pixels; shown at half of that, for dense screens
 MOST_PIXELS = 24_000_000  # about 100 MB decoded
-MOST_PIXELS_JPEG = (
-    50_000_000  # decoded at the size that is wanted; in several scans it takes 6 octets each all the same
-)
+MOST_PIXELS_JPEG = 50_000_000  # decoded at the size that is wanted; 6 octets each where it is in several scans
 MOST_AHEAD = 1_500_000  # encoded octets of a picture that is drawn before anybody opens the message
 NUMBER_AHEAD = 4  # of them in a message
 QUALITIES = (72, 45, 20)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 from accounts.models import Account
 from tests.letters import letter
 from tests.views.conftest import Person
@@ -78,3 +81,14 @@ def test_a_list_shows_its_name_and_links_that_are_safe(alice: Person) -> None:
     assert "javascript:" not in text
     assert "evil.example" not in text
     assert "http://lists.example/help" not in text
+
+
+OF_SCRIPT = {"J", "K", "X", "Enter", "Esc"}  # what static/js/keys.js does itself
+
+
+def test_the_page_of_keys_names_every_key_that_a_control_has_and_no_other(alice: Person) -> None:
+    templates = Path(__file__).resolve().parents[2] / "templates"
+    written = {key for path in templates.rglob("*.html") for key in re.findall(r'data-key="([^"]+)"', path.read_text())}
+    of_controls = {"+".join(word.capitalize() for word in key.replace("mod", "ctrl").split("+")) for key in written}
+    named = {key for _title, keys in alice.get("/keys/").context["groups"] for key, _words in keys}
+    assert named == of_controls | OF_SCRIPT

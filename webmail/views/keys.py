@@ -35,4 +35,10 @@ def _groups() -> list[tuple[str, list[tuple[str, str]]]]:
         ("E", _("Archive")), ("#", _("Delete")), ("!", _("Junk")), ("V", _("Move or copy")), ("U", _("Mark unread")),
         ("S", _("Star, or remove the star")), ("P", _("Print")),
     ]  # fmt: skip
-    return [(_("Anywhere"), anywhere), (_("In a list"), lists), (_("In a message"), message)]
+    writing = [("Ctrl+Enter", _("Send")), ("Ctrl+S", _("Save"))]
+    return [
+        (_("Anywhere"), anywhere),
+        (_("In a list"), lists),
+        (_("In a message"), message),
+        (_("While writing"), writing),
+    ]
