@@ -13,7 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import BigIntegerField, CharField, DateTimeField, Field, Model, QuerySet, Value
 from django.db.models.expressions import Col
 
@@ -52,44 +53,45 @@ class Prepared(Generic[T]):
     def __call__(self, *values: Any) -> list[T]:
         if any(isinstance(value, int) and abs(value) > LARGEST for value in values):
             return []  # SQLite raises for what is no id of any row
-        statement = self._statements.get(connection.vendor) or self._prepare()
-        ready = [field.get_db_prep_value(value, connection) for field, value in zip(self.fields, values, strict=True)]
+        here = connections[DEFAULT_DB_ALIAS]  # itself: through django.db.connection each of its attributes is a search
+        statement = self._statements.get(here.vendor) or self._prepare(here)
+        ready = [field.get_db_prep_value(value, here) for field, value in zip(self.fields, values, strict=True)]
         given = [ready[one.value] if isinstance(one, Parameter) else one for one in statement.parameters]
-        return [_row(statement, row) for row in _rows(statement.sql, given)]
+        return [_row(statement, row, here) for row in _rows(statement.sql, given, here)]
 
-    def _prepare(self) -> Statement:
+    def _prepare(self, here: BaseDatabaseWrapper) -> Statement:
         query_set = self.build(*(Parameter(place, output_field=field) for place, field in enumerate(self.fields)))
-        compiler = query_set.query.get_compiler(connection=connection)
+        compiler = query_set.query.get_compiler(connection=here)
         sql, parameters = compiler.as_sql()
         columns = [expression for expression, _sql, _alias in compiler.select]
         converters = tuple((place, *found) for place, found in compiler.get_converters(columns).items())
         names = tuple(column.target.attname for column in columns if isinstance(column, Col))
         model = query_set.model if query_set.query.values_select == () else None
         statement = Statement(sql, tuple(parameters), converters, names, model)
-        self._statements[connection.vendor] = statement
+        self._statements[here.vendor] = statement
         return statement
 
 
-def _rows(sql: str, given: list[Any]) -> list[tuple[Any, ...]]:
+def _rows(sql: str, given: list[Any], here: BaseDatabaseWrapper) -> list[tuple[Any, ...]]:
     """PostgreSQL plans it once a connection; Django's own cursor would send the values within the text each time. Not where
     somebody looks on (tests count queries)."""
-    if connection.vendor != "postgresql" or connection.queries_logged or connection.execute_wrappers:
-        with connection.cursor() as cursor:
+    if here.vendor != "postgresql" or here.queries_logged or here.execute_wrappers:
+        with here.cursor() as cursor:
             cursor.execute(sql, given)
             return list(cursor.fetchall())
     from psycopg import Cursor
 
-    connection.ensure_connection()
-    with connection.wrap_database_errors, Cursor(connection.connection) as bound:
+    here.ensure_connection()
+    with here.wrap_database_errors, Cursor(here.connection) as bound:
         bound.execute(sql, given, prepare=True)
         return bound.fetchall()
 
 
-def _row(statement: Statement, row: tuple[Any, ...]) -> Any:
+def _row(statement: Statement, row: tuple[Any, ...], here: BaseDatabaseWrapper) -> Any:
     if statement.converters:
         values = list(row)
         for place, converters, expression in statement.converters:
             for convert in converters:
-                values[place] = convert(values[place], expression, connection)
+                values[place] = convert(values[place], expression, here)
         row = tuple(values)
-    return statement.model.from_db(connection.alias, statement.columns, row) if statement.model else row
+    return statement.model.from_db(here.alias, statement.columns, row) if statement.model else row

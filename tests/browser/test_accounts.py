@@ -202,6 +202,7 @@ def count_on(visit: Visit, world: World, number: int) -> None:
     world.app.change(
         "UPDATE accounts_account SET sync_done = 1200, sync_total = 52310, sync_rate = 400 WHERE id = ?", number
     )
+    publish(world, number, done=1200, rate=400)  # a page of before is right until something is told
     page.reload()
     strip = page.locator("#list .sync-strip")
     expect(strip).to_contain_text("1,200 of 52,310")

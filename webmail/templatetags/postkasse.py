@@ -113,6 +113,17 @@ class Slot(template.Node):
         return f"\x00{self.number}\x00"
 
 
+class SlotAddress(Slot):
+    """``{% slot_url "source" message.pk %}``: the address of a view of something with a number, which is the slot."""
+
+    def __init__(self, view: str, name: str, attribute: str) -> None:
+        super().__init__(name, attribute)
+        self.view = view
+
+    def render(self, context: template.Context) -> str:
+        return escape(reverse(self.view, args=[0])).replace("/0/", f"/{super().render(context)}/")
+
+
 class Remembered(template.Node):
     """``{% remembered row.look in_trash %}…{% endremembered %}``: rendered once for each value of what it names.
 
@@ -162,6 +173,13 @@ def remembered(parser: template.base.Parser, token: template.base.Token) -> Reme
     nodes = parser.parse(("endremembered",))
     parser.delete_first_token()
     return Remembered(nodes, [parser.compile_filter(value) for value in values])
+
+
+@register.tag
+def slot_url(parser: template.base.Parser, token: template.base.Token) -> SlotAddress:
+    _tag, view, value = token.split_contents()
+    name, _dot, attribute = value.partition(".")
+    return SlotAddress(view.strip('"'), name, attribute)
 
 
 @register.tag

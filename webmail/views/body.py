@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import cast
 
 from django.contrib.auth.decorators import login_required
@@ -75,4 +76,9 @@ def charset(request: Request, pk: int) -> HttpResponse:
 
 
 def charset_names() -> tuple[tuple[str, str], ...]:
+    return _charset_names(translation.get_language())
+
+
+@cache
+def _charset_names(_language: str | None) -> tuple[tuple[str, str], ...]:
     return tuple((label, _(name)) for label, name in mime.CHARSETS)

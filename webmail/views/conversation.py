@@ -66,7 +66,9 @@ def conversation(request: Request, message: Message) -> Conversation:
     unfold = _ready(shown, message, bool(request.GET.get("unfold")))
     folders = [row.mailbox for row in rows]
     return Conversation(
-        entries=[present(request, row, mine, open_=row.pk in unfold) for row in shown],
+        entries=[
+            present(request, row, mine, open_=row.pk in unfold) | {"opened": row.pk == message.pk} for row in shown
+        ],
         here=sum(row.mailbox_id == message.mailbox_id for row in rows) or 1,
         everywhere=sum(folder is not None and folder.role not in (*ASIDE, OWN_WORK) for folder in folders),
         more=more,

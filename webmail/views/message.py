@@ -7,7 +7,6 @@ from typing import Any
 from django.contrib.auth.decorators import login_required
 from django.http import HttpResponse
 from django.shortcuts import render
-from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
@@ -32,8 +31,7 @@ def show(request: Request, pk: int) -> HttpResponse:
     cursor = scope.place_of(message)
     context = read_context(request, message, scope, cursor)
     if request.htmx and request.htmx.target == "read":
-        parts = ("webmail/message.html#read", "webmail/message.html#dock")
-        return _lasting(context, HttpResponse("".join(render_to_string(part, context, request) for part in parts)))
+        return _lasting(context, render(request, "webmail/message_alone.html", context))
     size = request.user.page_size
     first = scope.page(None, size)
     if not first or cursor in [listing.Cursor(m.received_at, m.pk) for m in first]:
@@ -61,6 +59,7 @@ def read_context(request: Request, message: Message, scope: listing.Scope, place
         "scope": scope,
         "conversation": shown,
         "thread": shown.entries,
+        "several": len(shown.entries) > 1,
         "newest_on_top": request.user.newest_on_top,
         "newer": reverse("message", args=[newer]) + suffix if newer else "",
         "older_message": reverse("message", args=[older]) + suffix if older else "",
