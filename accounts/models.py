@@ -12,6 +12,7 @@ is a name and address to write as. Preferences are columns of the user, because 
 from __future__ import annotations
 
 import hmac
+import re
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -36,6 +37,7 @@ from webmail.protocols.errors import AuthenticationFailed, MailError
 # connecting, TLS and authentication each time someone comes back.
 TRUST_STORED_PASSWORD = timedelta(hours=1)
 COLOURS = 4
+MAX_PATTERNS = 20  # of one identity
 IMPATIENT = 10.0  # seconds, each read and write
 VERIFIED_FIELDS = [
     "name", "username", "incoming", "outgoing", "credentials", "files_sent",
@@ -72,6 +74,7 @@ class User(AbstractBaseUser, PermissionsMixin):
     theme = models.CharField(max_length=10, default="system")
     time_zone = models.CharField(max_length=64, blank=True)
     undo_send = models.PositiveSmallIntegerField(default=10)  # seconds
+    rich_text = models.BooleanField(default=False)  # how a new message begins
     page_size = models.PositiveSmallIntegerField(default=50)
     conversations = models.BooleanField(default=True)  # lists show one row for each, else one for each message
     newest_on_top = models.BooleanField(default=False)  # of a conversation
@@ -301,6 +304,11 @@ class Identity(models.Model):
     name = models.CharField(_("name"), max_length=120, blank=True)
     address = models.EmailField(_("address"), max_length=254)
     signature = models.TextField(_("signature"), blank=True, max_length=5000)
+    signature_below = models.BooleanField(default=False)  # below what is quoted, not above it
+    reply_to = models.CharField(max_length=500, blank=True)  # where answers are to go, if elsewhere
+    patterns = models.TextField(
+        blank=True, max_length=1000
+    )  # further addresses it answers for, by spaces; * is anything
     is_default = models.BooleanField(default=False)
 
     objects = IdentityQuerySet.as_manager()
@@ -311,3 +319,12 @@ class Identity(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} <{self.address}>" if self.name else self.address
+
+    def answers_for(self, address: str) -> bool:
+        """True for its own address, that with a detail behind ``+`` (RFC 5233), and what its patterns say."""
+        asked, own = fold(address), fold(self.address)
+        local, _at, domain = asked.rpartition("@")
+        if not local or not domain:
+            return False
+        patterns = (re.escape(fold(one)).replace(r"\*", ".*") for one in self.patterns.split()[:MAX_PATTERNS])
+        return f"{local.partition('+')[0]}@{domain}" == own or any(re.fullmatch(one, asked) for one in patterns)

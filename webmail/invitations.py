@@ -51,7 +51,7 @@ def part_of(user: User, message: Message, event: mime.Event) -> Part | None:
         for guest in event.attendees:
             if guest.email.lower() == identity.address.lower():
                 return Part([identity], guest, organizes)
-    first = compose.identity_for(user, message)
+    first, _written_as = compose.identity_for(user, message)
     return Part([first, *(one for one in mine if one != first)], None, organizes)
 
 

@@ -21,7 +21,7 @@ from django.utils.translation import gettext as _
 
 from accounts.models import Account, User
 from accounts.troubles import explain
-from webmail import compose, connections, correspondents, events, operations, sync
+from webmail import compose, connections, correspondents, events, mime, operations, sync
 from webmail.leases import Lost, is_abandoned, new_claim
 from webmail.models import Draft, FilingState, Message, Submission, SubmissionQuerySet, SubmissionState, forget_file
 from webmail.prepared import Integer, Prepared
@@ -45,7 +45,7 @@ class AlreadySubmitted(Exception):
 
 
 @transaction.atomic
-def submit(user: User, draft: Draft) -> Submission:
+def submit(user: User, draft: Draft, at: datetime | None = None) -> Submission:
     """Put a draft into the outbox, held back for as long as the person may undo. Raises compose.Unsendable."""
     people = compose.recipients(draft)
     with tempfile.TemporaryFile() as file:
@@ -54,10 +54,10 @@ def submit(user: User, draft: Draft) -> Submission:
         if size > limit:
             raise compose.Unsendable({"files": compose.too_large(draft.subject or _("This message"), limit)})
         file.seek(0)
-        sender = draft.identity.address if draft.identity else draft.account.address
+        sender = compose.sender_of(draft)
         submission = Submission(
             account=draft.account, draft=draft, message_id=draft.message_id, subject=draft.subject, sender=sender,
-            recipients=list(people.addresses), size=size, not_before=timezone.now() + timedelta(seconds=user.undo_send),
+            recipients=list(people.addresses), size=size, not_before=at or timezone.now() + timedelta(seconds=user.undo_send),
         )  # fmt: skip
         if draft.account.files_sent:
             submission.filing = FilingState.SKIPPED
@@ -91,7 +91,7 @@ def cancel(submission: Submission) -> Draft | None:
     _remove(submission)
     if draft and submission.handed_over:
         # Sent anew after an attempt that may have reached someone: a message of its own, as far as receivers can tell.
-        draft.message_id = compose.mime.new_message_id(submission.sender.rpartition("@")[2])
+        draft.message_id = mime.new_message_id(submission.sender.rpartition("@")[2])
         draft.save(update_fields=["message_id"])
     transaction.on_commit(lambda: events.publish(submission.account.user_id, "outbox"))
     return draft

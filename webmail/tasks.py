@@ -20,6 +20,7 @@ from webmail import bodies, compose, events, inspection, operations, outbox, pic
 from webmail.leases import Lost
 from webmail.models import Draft, Message, Operation, forget_files_of
 from webmail.protocols.errors import MailError
+from webmail.views import resumption
 
 log = logging.getLogger(__name__)
 RETRY_SECONDS = 1.0
@@ -155,6 +156,7 @@ def sweep() -> None:
     operations.forget_old()
     inspection.forget_old()
     pictures.forget_old()
+    resumption.forget_old()
     for account_id in pictures.wanting():
         fetch_pictures.delay(account_id)
     for submission_id in outbox.due():

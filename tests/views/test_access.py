@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
@@ -14,7 +15,7 @@ from accounts.models import Identity
 from tests.letters import PIXEL, letter
 from tests.views.conftest import Person, snapshot
 from webmail import compose, contacts, operations, outbox, pictures, thumbnails
-from webmail.models import Contact, Draft, Operation
+from webmail.models import Contact, Draft, HeldForm, Operation, Template
 
 SECRET = "Hemmelig"
 PUBLIC = {"accounts:sign-in", "accounts:sign-out", "health", "events"}  # asked for by those who have not signed in too
@@ -68,8 +69,15 @@ def belongings(alice: Person) -> dict[str, list[Any]]:
         ids[name] = [contact.pk]
     for name in ("folder", "folder-name", "folder-subscription", "folder-emptying", "folder-destruction"):
         ids[name] = [folder.pk]
-    for name in ("draft", "draft-destruction", "draft-submission"):
+    for name in ("draft", "draft-destruction", "draft-submission", "draft-merge", "draft-picture", "uploads"):
         ids[name] = [draft.pk]
+    file = compose.attach(draft, SimpleUploadedFile(f"{SECRET}.png", PIXEL), cid=f"{SECRET}@inline")
+    compose.begin_upload(draft, "key", f"{SECRET}.txt", 10)
+    ids |= {"upload": [draft.pk, "key"], "upload-destruction": [draft.pk, "key"]}
+    ids["attachment-destruction"] = [draft.pk, file.pk]
+    template = Template.objects.create(user=alice.user, name=f"{SECRET} mal")
+    ids |= {"template": [template.pk], "template-destruction": [template.pk]}
+    ids["resumption"] = [HeldForm.objects.create(user=alice.user, path="/compose/", fields=[["text", SECRET]]).key]
     for name in ("cancellation", "retry", "settlement", "dismissal"):
         ids[f"submission-{name}"] = [submission.pk]
     for name in ("account", "account-destruction", "identity-creation"):

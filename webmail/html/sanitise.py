@@ -89,14 +89,14 @@ def _gate(html: str, pictures: Pictures) -> str:
 
     def check(tag: str, name: str, value: str) -> str | None:
         if name == "style":
-            return value if _is_plain(value) else None
+            return value if is_plain(value) else None
         if name == "href":
             return value if LINK.fullmatch(value) else None
         if name == "src":
             return value if value in pictures.ours or RASTER.fullmatch(value) else None
         if name == "class":
             return value if value in OURS.get(tag, ()) else None
-        return value if name != "face" or _FACE.fullmatch(value) else None
+        return value if name != "face" or FACE.fullmatch(value) else None
 
     return nh3.clean(
         html,
@@ -115,10 +115,10 @@ _TAGS, _DROPPED, _SCHEMES = {*TAGS, *OURS}, set(DROPPED), set(SCHEMES | {"data"}
 _ATTRIBUTES = {tag: set(names) for tag, names in ALLOWED.items()} | {
     tag: {"class", *ALLOWED.get(tag, ())} for tag in OURS
 }
-_FACE = re.compile(r"[\w ,.'\"-]{1,200}")
+FACE = re.compile(r"[\w ,.'\"-]{1,200}")
 _SUSPECT = re.compile(r"[\\@<{}]|url|expression|var\(|import|binding|behaviou?r", re.IGNORECASE)
 
 
 @lru_cache(maxsize=4096)
-def _is_plain(style: str) -> bool:
+def is_plain(style: str) -> bool:
     return _SUSPECT.search(style) is None

@@ -3,6 +3,7 @@
 from webmail.models.actions import Operation, OperationQuerySet, OperationState
 from webmail.models.blobs import forget_file, forget_files_of
 from webmail.models.files import FileFinding
+from webmail.models.held import HeldFile, HeldForm
 from webmail.models.invitations import Answer, AnswerQuerySet, Notice, Participation
 from webmail.models.mail import (
     KEYWORD_COLUMNS,
@@ -25,11 +26,16 @@ from webmail.models.pictures import RemotePicture
 from webmail.models.writing import (
     Draft,
     DraftAttachment,
+    DraftCopy,
     DraftQuerySet,
     FilingState,
+    Priority,
     Submission,
     SubmissionQuerySet,
     SubmissionState,
+    Template,
+    Upload,
+    UploadPiece,
     attachment_path,
     submission_path,
 )
@@ -48,9 +54,12 @@ __all__ = [
     "Correspondent",
     "Draft",
     "DraftAttachment",
+    "DraftCopy",
     "DraftQuerySet",
     "FileFinding",
     "FilingState",
+    "HeldFile",
+    "HeldForm",
     "Mailbox",
     "MailboxQuerySet",
     "Message",
@@ -62,13 +71,17 @@ __all__ = [
     "OperationState",
     "Participation",
     "PlainEncoder",
+    "Priority",
     "RemotePermission",
     "RemotePicture",
     "Submission",
     "SubmissionQuerySet",
     "SubmissionState",
+    "Template",
     "Thread",
     "ThreadId",
+    "Upload",
+    "UploadPiece",
     "attachment_path",
     "blob_path",
     "forget_file",

@@ -5,12 +5,13 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
+from django.conf import settings
 from django.db import models
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 from accounts.models import Account, Identity
-from webmail.models.mail import Message
+from webmail.models.mail import Mailbox, Message
 
 
 class DraftQuerySet(models.QuerySet["Draft"]):
@@ -21,19 +22,31 @@ class DraftQuerySet(models.QuerySet["Draft"]):
         return self.filter(submission__isnull=True)
 
 
+class Priority(models.TextChoices):
+    HIGH = "high", _("High")
+    NORMAL = "normal", _("Normal")
+    LOW = "low", _("Low")
+
+
 class Draft(models.Model):
     """A message being written. ``message_id`` is fixed here, so that whatever happens later it is the same message;
     ``revision`` counts saves, so that an older tab cannot silently overwrite a newer one."""
 
     account = models.ForeignKey(Account, models.CASCADE, related_name="drafts")
     identity = models.ForeignKey(Identity, models.SET_NULL, null=True)
+    written_as = models.CharField(max_length=320, blank=True)  # one that the identity answers for, if not its own
     message_id = models.CharField(max_length=255, blank=True)
     revision = models.PositiveIntegerField(default=0)
     to = models.TextField(blank=True)
     cc = models.TextField(blank=True)
     bcc = models.TextField(blank=True)
+    reply_to = models.TextField(blank=True)
     subject = models.TextField(blank=True)
     text = models.TextField(blank=True)
+    html = models.TextField(blank=True)  # what is written where it is rich text, cleaned; then ``text`` follows from it
+    priority = models.CharField(max_length=6, choices=Priority, default=Priority.NORMAL)
+    wants_receipt = models.BooleanField(default=False)  # RFC 8098
+    wants_delivery_report = models.BooleanField(default=False)  # RFC 3461
     in_reply_to = models.CharField(max_length=255, blank=True)
     references = models.JSONField(default=list)
     source = models.ForeignKey(Message, models.SET_NULL, null=True, related_name="+")  # answered or forwarded
@@ -68,10 +81,77 @@ class DraftAttachment(models.Model):
     type = models.CharField(max_length=120, default="application/octet-stream")
     size = models.PositiveBigIntegerField()
     source_part = models.CharField(max_length=60, blank=True)  # of the forwarded message, where it comes from one
+    source_message = models.ForeignKey(
+        Message, models.SET_NULL, null=True, related_name="+"
+    )  # if not the draft's source
+    cid = models.CharField(max_length=120, blank=True)  # shown in the rich text as ``cid:…``
     file = models.FileField(upload_to=attachment_path, max_length=200)
 
     class Meta:
         ordering = ["id"]
+
+
+def piece_path(piece: UploadPiece, name: str) -> str:
+    return f"drafts/{piece.upload.draft.account_id}/{uuid.uuid4().hex}"
+
+
+class Upload(models.Model):
+    """A file on its way into a draft, in pieces that follow one another; it becomes an attachment when it is complete.
+    ``key`` is the browser's name for it, by which it finds out after a break how much has come."""
+
+    draft = models.ForeignKey(Draft, models.CASCADE, related_name="uploads")
+    key = models.CharField(max_length=80)
+    name = models.CharField(max_length=255)
+    size = models.PositiveBigIntegerField()
+    received = models.PositiveBigIntegerField(default=0)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["draft", "key"], name="one_upload_per_key")]
+
+
+class UploadPiece(models.Model):
+    upload = models.ForeignKey(Upload, models.CASCADE, related_name="pieces")
+    offset = models.PositiveBigIntegerField()
+    file = models.FileField(upload_to=piece_path, max_length=200)
+
+    class Meta:
+        ordering = ["offset"]
+        constraints = [models.UniqueConstraint(fields=["upload", "offset"], name="one_piece_per_offset")]
+
+
+class DraftCopy(models.Model):
+    """A copy of a draft that we have put into the server's Drafts, or were about to when ``uid`` is empty. It outlives
+    the draft: only then is it known what has to go. ``state`` is the mailbox's when it was put there (its uids mean
+    nothing in another)."""
+
+    account = models.ForeignKey(Account, models.CASCADE, db_index=False, related_name="+")
+    draft_number = models.BigIntegerField()
+    revision = models.PositiveIntegerField()
+    mailbox = models.ForeignKey(Mailbox, models.CASCADE, related_name="+")
+    state = models.TextField()
+    uid = models.CharField(max_length=80, blank=True)
+    message_id = models.CharField(max_length=255)
+    size = models.PositiveBigIntegerField()
+
+    class Meta:
+        indexes = [models.Index(fields=["account", "draft_number"])]
+
+
+class Template(models.Model):
+    """A text that is written again and again (``name`` is for its author)."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="templates")
+    name = models.CharField(max_length=120)
+    subject = models.TextField(blank=True)
+    text = models.TextField(blank=True)
+    html = models.TextField(blank=True)
+
+    class Meta:
+        ordering = ["name", "id"]
+
+    def __str__(self) -> str:
+        return self.name
 
 
 class SubmissionState(models.TextChoices):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from functools import wraps
 from typing import Any
 
@@ -14,24 +15,34 @@ from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
+from django.utils.translation import pgettext
 from django.views.decorators.http import require_http_methods, require_POST
 
 from accounts.models import Account, Identity
 from accounts.requests import Request
 from accounts.troubles import Trouble, explain
-from webmail import compose, outbox, tasks
-from webmail.models import Draft, DraftAttachment, Message, Submission
+from webmail import compose, html, outbox, tasks
+from webmail.models import Draft, DraftAttachment, Message, Priority, Submission, Template
 from webmail.protocols.errors import MailError
 from webmail.views import navigation
+from webmail.views.inserted import cid_of, source_of
 from webmail.views.listing import mailboxes_of, number
-from webmail.views.redirection import SeeOther, notice, problem
+from webmail.views.redirection import SeeOther, notice
 from webmail.views.trouble import expired
 
-KINDS = ("reply", "replyall", "forward", "edit")
+BEGINNINGS: dict[str, Callable[..., Draft]] = {
+    "reply": lambda user, message, rich: compose.reply(user, message, everyone=False, rich=rich),
+    "replyall": lambda user, message, rich: compose.reply(user, message, everyone=True, rich=rich),
+    "forward": lambda user, message, rich: compose.forward(user, message, rich=rich),
+    "attach": lambda user, message, rich: compose.forward_as_file(user, message, rich=rich),
+    "edit": lambda user, message, _rich: compose.edit(user, message),
+}
+LATEST = timedelta(days=366)  # that a message can be scheduled ahead
 
 
 def _signed_in(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
-    """As login_required, but what somebody wrote before their sign-in ran out is shown to them, not thrown away."""
+    """As login_required, but what somebody wrote before their sign-in ran out is shown to them, not thrown away. (That of
+    whom we know is kept, see webmail/views/resumption.py.)"""
 
     @wraps(view)
     def wrapper(request: Request, *args: Any, **kwargs: Any) -> HttpResponse:
@@ -42,6 +53,9 @@ def _signed_in(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]
         return redirect_to_login(request.get_full_path())
 
     return wrapper
+
+
+# --- opening ----------------------------------------------------------------------------------------------------
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -59,7 +73,7 @@ def new(request: Request) -> HttpResponse:
         draft = compose.new(request.user)
         return _page(request, draft, trouble=trouble, status=503)
     if request.method != "POST":
-        return _page(request, draft)
+        return redirect("draft", draft.pk) if draft.pk else _page(request, draft)
     draft.message_id = compose.message_id_of(request.user, request.POST.get("token", ""))
     return _handle(request, draft, None)
 
@@ -71,8 +85,7 @@ def _again(request: Request) -> HttpResponse | None:
         return None
     if outbox.sent_before(request.user, message_id):
         return _on_its_way(request)
-    known = Draft.objects.for_user(request.user).being_written().select_related("account", "identity", "source")
-    draft = known.filter(message_id=message_id).first()
+    draft = _drafts(request).filter(message_id=message_id).first()
     return _handle(request, draft, None) if draft else None
 
 
@@ -83,21 +96,29 @@ def _on_its_way(request: Request) -> HttpResponse:
 
 def _begin(request: Request) -> Draft:
     """A new draft, or one that begins from a message: ``?reply=7``, ``?forward=7`` … Raises MailError."""
-    query = request.GET
-    for kind in KINDS:
+    query, rich = request.GET, _wants_rich(request)
+    for kind, begin in BEGINNINGS.items():
         if query.get(kind):
             message = get_object_or_404(
-                Message.objects.for_user(request.user).select_related("account", "mailbox", "remote_mailbox"),
+                Message.objects.for_user(request.user).select_related("account__user", "mailbox", "remote_mailbox"),
                 pk=number(query[kind]),
             )
-            if kind == "forward":
-                return compose.forward(request.user, message)
-            if kind == "edit":
-                return compose.edit(request.user, message)
-            return compose.reply(request.user, message, everyone=kind == "replyall")
+            known = compose.draft_of(message) if kind == "edit" else None
+            return known or begin(request.user, message, rich)
     fields = {name: query.get(name, "")[:10_000] for name in ("to", "cc", "bcc", "subject")}
+    text = query.get("body", "")[:100_000]
+    if query.get("mailto"):
+        fields, text = compose.from_mailto(query["mailto"][:100_000])
     account = _account_at(request, query.get("in", ""))
-    return compose.new(request.user, text=query.get("body", "")[:100_000], account=account, **fields)
+    draft = compose.new(request.user, text=text, account=account, rich=rich, **fields)
+    template = Template.objects.filter(user=request.user, pk=number(query.get("template", ""))).first()
+    if template:
+        compose.put_in(draft, template)
+    return draft
+
+
+def _wants_rich(request: Request) -> bool:
+    return request.GET.get("rich", "1" if request.user.rich_text else "") == "1"
 
 
 def _account_at(request: Request, place: str) -> Account | None:
@@ -116,16 +137,23 @@ def _account_at(request: Request, place: str) -> Account | None:
 def edit(request: Request, pk: int) -> HttpResponse:
     if request.method == "POST" and Submission.objects.for_user(request.user).filter(draft=pk).exists():
         return _on_its_way(request)
-    draft = _own(request, pk)
+    draft = own(request, pk)
     if request.method != "POST":
         return _page(request, draft)
     revision = request.POST.get("revision", "")
     return _handle(request, draft, number(revision) if revision else None)
 
 
-def _own(request: Request, pk: int) -> Draft:
-    drafts = Draft.objects.for_user(request.user).being_written().select_related("account", "identity", "source")
-    return get_object_or_404(drafts, pk=pk)
+def _drafts(request: Request) -> Any:
+    drafts = Draft.objects.for_user(request.user).being_written()
+    return drafts.select_related("account__user", "identity__account", "source__account")
+
+
+def own(request: Request, pk: int) -> Draft:
+    return get_object_or_404(_drafts(request), pk=pk)
+
+
+# --- what a button does -----------------------------------------------------------------------------------------
 
 
 def _handle(request: Request, draft: Draft, revision: int | None) -> HttpResponse:
@@ -134,42 +162,52 @@ def _handle(request: Request, draft: Draft, revision: int | None) -> HttpRespons
     do = request.POST.get("do", "save")
     if do == "discard":
         return _discard(request, draft)
+    _change(request, draft, do)
     try:
         compose.save(draft, revision)
-    except compose.Conflict:
-        return _conflict(request, draft)
+    except compose.Conflict as conflict:
+        return _conflict(request, draft, conflict.draft)
     if request.headers.get("Accept") == "application/json":
-        return JsonResponse(_saved(draft))
+        return JsonResponse(saved(draft))
     problems = _attachments(request, draft)
     try:
         compose.bring_attachments(draft)
     except MailError as error:  # the text is saved; sending waits until the files are there
         return _page(request, draft, trouble=explain(error, draft.account.label), status=503)
-    if do == "send" and not problems:
-        return _send(request, draft)
+    if do in ("send", "later") and not problems:
+        return _send(request, draft, do)
     if problems or do != "save":
-        return _page(request, draft, problems=problems) if problems else SeeOther(reverse("draft", args=[draft.pk]))
+        return _page(request, draft, problems=problems) if problems else SeeOther(_place(request, draft))
     notice(request, _("Draft saved."))
-    return SeeOther(reverse("draft", args=[draft.pk]))
+    return SeeOther(_place(request, draft))
+
+
+def _place(request: Request, draft: Draft) -> str:
+    """Where it goes on being written: as before, in a window of its own or among the rest."""
+    return reverse("draft", args=[draft.pk]) + ("?alone=1" if _alone(request) else "")
+
+
+def _alone(request: Request) -> bool:
+    return bool(request.GET.get("alone") or request.POST.get("alone"))
 
 
 def _fill(request: Request, draft: Draft) -> None:
-    for field in compose.FIELDS:
-        value = request.POST.get(field, getattr(draft, field))
-        if field == "text":
-            value = value.replace("\r\n", "\n")
-        elif field == "subject":
-            value = " ".join(value.split())
-        setattr(draft, field, value.replace("\x00", ""))
-    identity = request.POST.get("identity", "")
-    chosen = Identity.objects.for_user(request.user).select_related("account").filter(pk=number(identity)).first()
-    if chosen and chosen != draft.identity:
-        old, fresh = compose.signature_block(draft.identity), compose.signature_block(chosen)
-        if old and old in draft.text:
-            draft.text = draft.text.replace(old, fresh, 1)
-        elif fresh and fresh not in draft.text and not old:
-            draft.text += fresh
-        draft.identity, draft.account = chosen, chosen.account
+    compose.change(draft, request.POST.dict(), cid_of)
+    pk, _colon, address = request.POST.get("identity", "").partition(":")
+    chosen = Identity.objects.for_user(request.user).select_related("account").filter(pk=number(pk)).first()
+    if chosen:
+        compose.write_as(draft, chosen, address)
+
+
+def _change(request: Request, draft: Draft, do: str) -> None:
+    if do == "rich":
+        compose.make_rich(draft)
+    elif do == "plain":
+        compose.make_plain(draft)
+    elif do.startswith("template-"):
+        template = Template.objects.filter(user=request.user, pk=number(do.partition("-")[2])).first()
+        if template:
+            compose.put_in(draft, template)
 
 
 def _attachments(request: Request, draft: Draft) -> dict[str, str]:
@@ -187,32 +225,58 @@ def _attachments(request: Request, draft: Draft) -> dict[str, str]:
     return problems
 
 
-def _saved(draft: Draft) -> dict[str, Any]:
+def saved(draft: Draft) -> dict[str, Any]:
     when = date_format(timezone.localtime(draft.saved_at), "H:i")
     return {
         "id": draft.pk,
         "revision": draft.revision,
         "url": reverse("draft", args=[draft.pk]),
+        "uploads": reverse("uploads", args=[draft.pk]),
         "saved": _("Saved %(time)s") % {"time": when},
     }
 
 
-def _send(request: Request, draft: Draft) -> HttpResponse:
+def _send(request: Request, draft: Draft, do: str) -> HttpResponse:
+    at = None
+    if do == "later":
+        at, wrong = _moment(request)
+        if wrong:
+            return _page(request, draft, problems={"send_at": wrong}, status=422)
+    forgotten = [] if request.POST.get("sure") else compose.warnings(draft)
+    if forgotten:
+        return _page(request, draft, forgotten=forgotten, do=do, status=422)
     try:
-        submission = outbox.submit(request.user, draft)
+        submission = outbox.submit(request.user, draft, at) if at else outbox.submit(request.user, draft)
     except compose.Unsendable as error:
         return _page(request, draft, problems=error.problems, status=422)
     except outbox.AlreadySubmitted:
         return _on_its_way(request)
-    tasks.nudge_send(submission.pk, countdown=request.user.undo_send)
-    people = ", ".join(submission.recipients[:3]) + (" …" if len(submission.recipients) > 3 else "")
-    notice(
-        request,
-        _("Sending to %(people)s.") % {"people": people},
-        cancel=submission.pk if request.user.undo_send else None,
-    )
+    tasks.nudge_send(submission.pk, countdown=0 if at else request.user.undo_send)
+    _say_sending(request, submission, at)
     after = request.POST.get("next", "")
+    if _alone(request):
+        return render(request, "webmail/sent.html", {"submission": submission, "bare": True})
     return SeeOther(after if after.startswith("/messages/") else reverse("inbox"))
+
+
+def _say_sending(request: Request, submission: Submission, at: datetime | None) -> None:
+    people = ", ".join(submission.recipients[:3]) + (" …" if len(submission.recipients) > 3 else "")
+    said = _("Sending to %(people)s.") % {"people": people}
+    if at:
+        when = date_format(timezone.localtime(at), pgettext("date", "j F Y H:i"))
+        said = _("To be sent to %(people)s on %(when)s.") % {"people": people, "when": when}
+    notice(request, said, cancel=submission.pk if request.user.undo_send or at else None)
+
+
+def _moment(request: Request) -> tuple[datetime | None, str]:
+    """When it is to be sent, in the person's time zone, and what is wrong with that."""
+    try:
+        at = timezone.make_aware(datetime.fromisoformat(request.POST.get("send_at", "")))
+    except ValueError:
+        return None, _("Choose a day and a time to send it.")
+    if not timezone.now() < at < timezone.now() + LATEST:
+        return None, _("Choose a time to come, within a year.")
+    return at, ""
 
 
 def _discard(request: Request, draft: Draft) -> HttpResponse:
@@ -222,17 +286,72 @@ def _discard(request: Request, draft: Draft) -> HttpResponse:
     return SeeOther(reverse("inbox"))
 
 
-def _conflict(request: Request, mine: Draft) -> HttpResponse:
-    """Both versions are kept: what was typed here becomes a draft of its own."""
-    if request.headers.get("Accept") == "application/json":
-        return JsonResponse({"conflict": _("This draft was changed in another window.")}, status=409)
+# --- two windows ------------------------------------------------------------------------------------------------
+
+
+def _conflict(request: Request, mine: Draft, theirs: Draft) -> HttpResponse:
+    """The draft was saved in another window meanwhile: both versions are shown, and what counts is chosen."""
     if mine.pk is None:  # two of the same form at once: the other one has it
         return _again(request) or SeeOther(reverse("drafts"))
-    copy = compose.copy_of(mine)
-    problems = _attachments(request, copy)
-    text = _("The draft was changed in another window meanwhile. What you wrote here was saved as a draft of its own.")
-    problem(request, " ".join([text, *problems.values()]))
-    return SeeOther(reverse("draft", args=[copy.pk]))
+    if request.headers.get("Accept") == "application/json":
+        return JsonResponse({"conflict": _("This draft was changed in another window.")}, status=409)
+    _attachments(request, mine)  # files add up; nothing about them can clash
+    names = compose.differences(mine, theirs)
+    if not names:
+        mine.revision = theirs.revision
+        return SeeOther(reverse("draft", args=[mine.pk]))
+    titles = {
+        "to": _("To"), "cc": _("Cc"), "bcc": _("Bcc"), "reply_to": _("Reply to"), "subject": _("Subject"),
+        "text": _("Message"), "html": _("Message"), "priority": _("Priority"), "wants_receipt": _("Read receipt"),
+        "wants_delivery_report": _("Delivery report"),
+    }  # fmt: skip
+    context = {
+        **navigation.context(request, "drafts"),
+        "draft": mine,
+        "theirs": theirs,
+        "differences": [(name, titles[name], _shown(mine, name), _shown(theirs, name)) for name in names],
+        "typed": [(name, _typed(mine, name)) for name in (*compose.FIELDS, *compose.CHOICES)],
+        "both": [name for name in names if name in ("text", "html")],
+    }
+    return render(request, "webmail/conflict.html", context, status=409)
+
+
+def _typed(draft: Draft, name: str) -> str:
+    """As a form has it."""
+    value = getattr(draft, name)
+    return ("1" if value else "") if isinstance(value, bool) else str(value)
+
+
+def _shown(draft: Draft, name: str) -> str:
+    value = getattr(draft, name)
+    if name == "html":
+        return html.html_to_text(value)
+    return (_("Yes") if value else _("No")) if isinstance(value, bool) else str(value)
+
+
+@require_POST
+@_signed_in
+def merge(request: Request, pk: int) -> HttpResponse:
+    """What was chosen of two versions becomes the draft; if it has changed once more meanwhile, one chooses once more."""
+    draft, typed = own(request, pk), request.POST.dict()
+    theirs = {name: getattr(draft, name) for name in (*compose.FIELDS, *compose.CHOICES)}
+    compose.change(draft, typed, cid_of)
+    for name in (*compose.FIELDS, *compose.CHOICES):
+        chosen = typed.get(f"take-{name}", "mine")
+        if chosen == "theirs" or (name in compose.CHOICES and chosen != "mine"):
+            setattr(draft, name, theirs[name])
+        elif chosen == "both":
+            line = "<hr>" if name == "html" else "\n\n" + "-" * 20 + "\n\n"
+            setattr(draft, name, f"{getattr(draft, name)}{line}{theirs[name]}")
+    try:
+        compose.save(draft, number(typed.get("revision", "")))
+    except compose.Conflict as conflict:
+        return _conflict(request, draft, conflict.draft)
+    notice(request, _("Draft saved."))
+    return SeeOther(reverse("draft", args=[draft.pk]))
+
+
+# --- the page ---------------------------------------------------------------------------------------------------
 
 
 def _page(
@@ -240,43 +359,66 @@ def _page(
     draft: Draft,
     problems: dict[str, str] | None = None,
     trouble: Trouble | None = None,
+    forgotten: list[str] | None = None,
+    do: str = "",
     status: int = 200,
 ) -> HttpResponse:
-    identities = list(Identity.objects.for_user(request.user).select_related("account"))
-    titles = {"reply": _("Reply"), "forward": _("Forward")}
+    problems = problems or {}
+    titles = {"reply": _("Reply"), "forward": _("Forward"), "attached": _("Forward")}
+    limit = compose.size_limit(draft.account)
     context = {
         **navigation.context(request, "drafts" if draft.pk else "compose"),
         "draft": draft,
         "token": "" if draft.pk else request.POST.get("token") or compose.form_token(request.user, draft),
-        "title": titles.get(draft.kind, _("New message"))
-        if draft.kind in titles
-        else draft.subject or _("New message"),
-        "identities": identities,
-        "attachments": list(draft.attachments.all()) if draft.pk else [],
-        "problems": problems or {},
+        "title": titles[draft.kind] if draft.kind in titles else draft.subject or _("New message"),
+        "senders": _senders(request, draft),
+        "attachments": list(draft.attachments.filter(cid="")) if draft.pk else [],
+        "pictures": list(draft.attachments.exclude(cid="")) if draft.pk else [],
+        "problems": problems,
         "trouble": trouble,
+        "forgotten": forgotten or [],
+        "again": do,
+        "send_at": request.POST.get("send_at", ""),
+        "written": html.with_sources(draft.html, source_of(draft)),
         "action": reverse("draft", args=[draft.pk]) if draft.pk else request.get_full_path(),
-        "limit": compose.size_limit(draft.account) // 1_000_000,
+        "alone": _alone(request),
+        "limit": limit // 1_000_000,
+        "room": max(0, int((limit - (compose.encoded_size(draft) if draft.pk else 0)) / compose.BASE64_GROWTH)),
+        "piece": compose.PIECE,
         "back": reverse("message", args=[draft.source_id]) if draft.source_id else reverse("inbox"),
-        "show_cc": bool(draft.cc or draft.bcc or (problems or {}).keys() & {"cc", "bcc"}),
+        "show_cc": bool(draft.cc or draft.bcc or problems.keys() & {"cc", "bcc"}),
+        "show_more": bool(draft.reply_to or draft.wants_receipt or draft.wants_delivery_report)
+        or draft.priority != Priority.NORMAL
+        or "reply_to" in problems,
+        "priorities": Priority.choices,
+        "templates": Template.objects.filter(user=request.user),
+        "expected": compose.written_to_another(draft),
         "undo_send": request.user.undo_send,
-        "coming": draft.awaits_attachments or (draft.pk is None and _brings(draft)),
+        "coming": draft.awaits_attachments or (draft.pk is None and compose.brings(draft)),
     }
     return render(request, "webmail/compose.html", context, status=status)
 
 
-def _brings(draft: Draft) -> bool:
-    return draft.kind in ("forward", "draft") and bool(draft.source and draft.source.has_attachment)
+def _senders(request: Request, draft: Draft) -> list[tuple[str, str, bool]]:
+    """Value, text, and whether chosen: each identity, and the address that this one is written as."""
+    senders = []
+    for identity in Identity.objects.for_user(request.user).select_related("account"):
+        chosen = identity.pk == draft.identity_id
+        senders.append((str(identity.pk), str(identity), chosen and not draft.written_as))
+        if chosen and draft.written_as:
+            shown = f"{identity.name} <{draft.written_as}>" if identity.name else draft.written_as
+            senders.append((f"{identity.pk}:{draft.written_as}", shown, True))
+    return senders
 
 
 @require_POST
 @login_required
 def send(request: Request, pk: int) -> HttpResponse:
     """Submit a saved draft as it is."""
-    return _send(request, _own(request, pk))
+    return _send(request, own(request, pk), "send")
 
 
 @require_POST
 @login_required
 def discard(request: Request, pk: int) -> HttpResponse:
-    return _discard(request, _own(request, pk))
+    return _discard(request, own(request, pk))

@@ -192,7 +192,9 @@ def _zip(request: Request, message: Message, entries: list[archive.Entry]) -> Ht
 
 def _draft(request: Request, message: Message, chosen: list[files.File]) -> HttpResponse:
     try:
-        draft = compose.with_files(request.user, message, [(named(f.part), f.part, size_of(f.part)) for f in chosen])
+        draft = compose.begin_with_files(
+            request.user, message, [(named(f.part), f.part, size_of(f.part)) for f in chosen]
+        )
     except compose.Unsendable as error:
         problem(request, " ".join(error.problems.values()))
         return back(request, reverse("message", args=[message.pk]))

@@ -1,0 +1,181 @@
+"""Saving what is written: over the revision one knows, never silently over another's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from django.core import signing
+from django.core.files.base import File
+from django.db import IntegrityError, transaction
+from django.db.models import F
+from django.utils import timezone
+
+from accounts.models import Identity, User
+from webmail import html, mime
+from webmail.compose.attachments import await_parts, detach
+from webmail.compose.identities import sender_of, signature_block
+from webmail.models import Draft, DraftAttachment, Priority, forget_file
+
+PEOPLE = ("to", "cc", "bcc", "reply_to")
+FIELDS = (*PEOPLE, "subject", "text", "html")
+CHOICES = ("priority", "wants_receipt", "wants_delivery_report")
+SAVED = ("account", "identity", "written_as", *FIELDS, *CHOICES, "saved_at")
+
+
+class Conflict(Exception):
+    """The draft was saved elsewhere since this page loaded it."""
+
+    def __init__(self, draft: Draft) -> None:
+        super().__init__("saved elsewhere")
+        self.draft = draft
+
+
+def change(draft: Draft, typed: Mapping[str, str], picture: Callable[[str], str | None] | None = None) -> None:
+    """What somebody typed, unsaved. A field that is not named stays as it is; a choice that is not ticked is not sent, so
+    those count only where ``choices`` is named. ``picture`` knows the Content-IDs behind addresses in the rich text."""
+    for field in FIELDS:
+        if field in typed:
+            setattr(draft, field, _plain(field, typed[field]))
+    if "html" in typed and draft.html:
+        draft.html = html.written(draft.html, picture)
+        draft.text = html.html_to_text(draft.html)
+    if "choices" in typed:
+        draft.wants_receipt = bool(typed.get("wants_receipt"))
+        draft.wants_delivery_report = bool(typed.get("wants_delivery_report"))
+    if typed.get("priority") in Priority.values:
+        draft.priority = typed["priority"]
+
+
+def _plain(field: str, value: str) -> str:
+    value = value.replace("\x00", "")
+    if field in ("text", "html"):
+        return value.replace("\r\n", "\n")
+    return " ".join(value.split()) if field == "subject" else value
+
+
+def write_as(draft: Draft, identity: Identity, address: str) -> None:
+    """Unsaved. The signature changes with the identity, where it stands as it was put there."""
+    if identity != draft.identity:
+        _change_signature(draft, identity)
+        if not draft.reply_to or (draft.identity and draft.reply_to == draft.identity.reply_to):
+            draft.reply_to = identity.reply_to
+        draft.identity, draft.account = identity, identity.account
+    another = address and address.lower() != identity.address.lower() and identity.answers_for(address)
+    draft.written_as = address if another else ""
+
+
+def _change_signature(draft: Draft, identity: Identity) -> None:
+    old, fresh = signature_block(draft.identity), signature_block(identity)
+    if old and old in draft.text:
+        draft.text = draft.text.replace(old, fresh, 1)
+    elif fresh and fresh not in draft.text and not old:
+        draft.text += fresh
+    if not draft.html:
+        return
+    old_html, fresh_html = (html.paragraphs(block.strip("\n")) if block else "" for block in (old, fresh))
+    if old_html and old_html in draft.html:
+        draft.html = draft.html.replace(old_html, fresh_html, 1)
+    elif fresh_html and not old:
+        draft.html += fresh_html
+
+
+def make_rich(draft: Draft) -> None:
+    """Unsaved: from now on it is rich text."""
+    draft.html = draft.html or html.paragraphs(draft.text)
+
+
+def make_plain(draft: Draft) -> None:
+    if draft.html:
+        draft.text, draft.html = html.html_to_text(draft.html), ""
+
+
+@transaction.atomic
+def save(draft: Draft, revision: int | None = None) -> Draft:
+    """Save; with a ``revision``, only over that one. Raises Conflict."""
+    draft.saved_at = timezone.now()
+    if draft.pk is None:
+        return _save_new(draft)
+    current = Draft.objects.filter(pk=draft.pk)
+    if revision is not None:
+        current = current.filter(revision=revision)
+    if not current.update(revision=F("revision") + 1):
+        raise Conflict(Draft.objects.get(pk=draft.pk))
+    draft.revision = (revision if revision is not None else draft.revision) + 1
+    draft.save(update_fields=SAVED)
+    return draft
+
+
+def _save_new(draft: Draft) -> Draft:
+    draft.message_id = draft.message_id or mime.new_message_id(_domain(draft))
+    draft.revision = 1
+    try:
+        with transaction.atomic():
+            draft.save()
+            await_parts(draft)
+    except IntegrityError as error:  # the same unsaved form came in twice at once
+        draft.pk, draft._state.adding = None, True
+        raise Conflict(Draft.objects.get(message_id=draft.message_id)) from error
+    return draft
+
+
+def _domain(draft: Draft) -> str:
+    return sender_of(draft).rpartition("@")[2]
+
+
+def differences(mine: Draft, theirs: Draft) -> list[str]:
+    """The fields in which two versions of a draft differ."""
+    names = [name for name in (*FIELDS, *CHOICES) if getattr(mine, name) != getattr(theirs, name)]
+    if mine.html and theirs.html and "html" in names and "text" in names:
+        names.remove("text")  # it follows from the other
+    return names
+
+
+def copy_of(draft: Draft) -> Draft:
+    """A draft of its own with the same text and files."""
+    original = draft.pk
+    draft.pk, draft._state.adding, draft.message_id = None, True, ""
+    kind, draft.kind = draft.kind, "copy"  # nothing is awaited anew
+    save(draft)
+    draft.kind = kind
+    draft.awaits_attachments = False
+    for attachment in DraftAttachment.objects.filter(draft_id=original):
+        file = attachment.file
+        attachment.pk, attachment._state.adding, attachment.draft = None, True, draft
+        if not file:  # it has not come yet, and comes to the copy too
+            attachment.save()
+            draft.awaits_attachments = True
+            continue
+        with file.open("rb") as octets:
+            attachment.file.save("copy", File(octets), save=True)
+    draft.save(update_fields=["kind", "awaits_attachments"])
+    return draft
+
+
+def discard(draft: Draft) -> None:
+    for attachment in draft.attachments.all():
+        detach(attachment)
+    pieces = [piece.file.name for upload in draft.uploads.all() for piece in upload.pieces.all()]
+    draft.delete()
+    for name in pieces:
+        forget_file(name)
+
+
+# --- the name of a form -----------------------------------------------------------------------------------------
+# A form that is not saved yet carries the Message-ID its draft will have. Sent twice (a double click, a lost answer), it
+# is the same draft twice, and so the same message once.
+
+TOKEN_SALT = "webmail.compose"  # noqa: S105  (no secret, a purpose)
+TOKEN_SECONDS = 7 * 24 * 3600
+
+
+def form_token(user: User, draft: Draft) -> str:
+    return signing.dumps([user.pk, mime.new_message_id(_domain(draft))], salt=TOKEN_SALT)
+
+
+def message_id_of(user: User, token: str) -> str:
+    """ "" for a token that is not ours, not this person's, or too old."""
+    try:
+        owner, message_id = signing.loads(token, salt=TOKEN_SALT, max_age=TOKEN_SECONDS)
+    except (signing.BadSignature, ValueError, TypeError):
+        return ""
+    return message_id if owner == user.pk else ""

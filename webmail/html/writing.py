@@ -1,0 +1,93 @@
+"""Rich text that a person writes, and what they quote in it -> HTML that goes into a message.
+
+What comes from the editor is as untrusted as what comes by mail: it holds quoted mail, and any program can post a form.
+Colours stay as they are written, unlike in what ``clean`` makes for readers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from html import escape
+from urllib.parse import unquote
+
+import nh3
+
+from webmail.html import sheet
+from webmail.html.css import PROPERTIES
+from webmail.html.remote import LINK, RASTER
+from webmail.html.rules import ALLOWED, DROPPED, MAX_DATA_URL, TAGS, show_escaped
+from webmail.html.sanitise import FACE, is_plain
+from webmail.html.text import text_to_html
+from webmail.html.tidy import Tidy
+
+_REMOTE = re.compile(r"https?://[^\s\"'<>]{1,2000}", re.IGNORECASE)
+_CID = re.compile(r"cid:([!-;=?-~]{1,255})", re.IGNORECASE)
+_TINY = re.compile(r'<img(?=[^>]*\s(?:width|height)="[01](?:px)?")[^>]*>')  # asks to be told of, and shows nothing
+_PROPERTIES = set(PROPERTIES) - {"opacity", "visibility", "float", "overflow"} | {"background"}
+_ATTRIBUTES = {tag: set(names) for tag, names in ALLOWED.items()} | {"blockquote": {*ALLOWED["blockquote"], "type"}}
+_SOURCE = re.compile(r'(<img\b[^>]*?\ssrc=")cid:([^"]+)(")')
+
+
+def written(source: str, picture: Callable[[str], str | None] | None = None) -> str:
+    """Clean what was written. An image is shown from a ``cid:``, an http(s) or a data URL; of other addresses ``picture``
+    gives the Content-ID, and None lets the image go. Never raises on any text."""
+    tidy = Tidy(source)
+    html = tidy.html
+    if tidy.css:
+        _body, html = sheet.inlined(tidy.css, tidy.body, html, tidy.elements, tidy.depth)
+
+    def check(tag: str, name: str, value: str) -> str | None:
+        if name == "style":
+            return value if value and is_plain(value) else None
+        if name == "href":
+            return value if LINK.fullmatch(value) else None
+        if name == "src":
+            return _source(value, picture)
+        return value if name != "face" or FACE.fullmatch(value) else None
+
+    html = nh3.clean(
+        show_escaped(html), tags=set(TAGS), clean_content_tags=set(DROPPED), attributes=_ATTRIBUTES, attribute_filter=check,
+        filter_style_properties=_PROPERTIES, strip_comments=True, link_rel=None,
+        url_schemes={"http", "https", "mailto", "tel", "cid", "data"}, url_relative="pass_through",
+    )  # fmt: skip
+    return _TINY.sub("", html)
+
+
+def _source(value: str, picture: Callable[[str], str | None] | None) -> str | None:
+    value = value.strip()
+    if _CID.fullmatch(value):
+        return value
+    if _REMOTE.fullmatch(value) or (len(value) <= MAX_DATA_URL and RASTER.fullmatch(value)):
+        return value
+    cid = picture(value) if picture else None
+    return f"cid:{cid}" if cid else None
+
+
+def cids(html: str) -> list[str]:
+    """Content-IDs of the pictures that ``written`` HTML shows, each once."""
+    return list(dict.fromkeys(unquote(cid).strip("<> ") for _start, cid, _end in _SOURCE.findall(html)))
+
+
+def with_sources(html: str, address: Callable[[str], str | None]) -> str:
+    """``written`` HTML as the editor shows it: pictures from where ``address`` says that the one with a Content-ID is."""
+
+    def replaced(match: re.Match[str]) -> str:
+        url = address(unquote(match[2]).strip("<> "))
+        return f"{match[1]}{escape(url)}{match[3]}" if url else match[0]
+
+    return _SOURCE.sub(replaced, html)
+
+
+def paragraphs(text: str) -> str:
+    """Plain text as rich text: a block for each line, as editors have them; quotes stay marked."""
+    lines = text.replace("\r\n", "\n").split("\n")
+    return "".join(f"<div>{escape(line) or '<br>'}</div>" for line in lines)
+
+
+def quoted(html: str) -> str:
+    return f'<blockquote type="cite" style="margin:0 0 0 .8ex;border-left:1px solid #ccc;padding-left:1ex">{html}</blockquote>'
+
+
+def quoted_text(text: str) -> str:
+    """Plain mail in a rich quote."""
+    return quoted(written(text_to_html(text)))
