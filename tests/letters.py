@@ -24,8 +24,9 @@ def letter(
     html: str = "",
     files: dict[str, tuple[str, bytes]] | None = None,
     headers: dict[str, str] | None = None,
+    pictures: dict[str, bytes] | None = None,
 ) -> bytes:
-    """``files`` maps a name to type and octets."""
+    """``files`` maps a name to type and octets, ``pictures`` a Content-ID to a PNG that the HTML shows."""
     message = EmailMessage()
     message["From"] = sender
     message["To"] = to
@@ -38,6 +39,8 @@ def letter(
     message.set_content(text)
     if html:
         message.add_alternative(html, subtype="html")
+    for cid, octets in (pictures or {}).items():
+        message.get_payload()[1].add_related(octets, "image", "png", cid=f"<{cid}>")  # type: ignore[index,union-attr]
     for name, (kind, octets) in (files or {}).items():
         main, _slash, sub = kind.partition("/")
         message.add_attachment(octets, maintype=main, subtype=sub, filename=name)

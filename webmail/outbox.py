@@ -365,7 +365,7 @@ def _let_go(submission: Submission) -> None:
         return
     transaction.on_commit(lambda: forget_file(name))
     if draft:
-        compose.discard(draft)
+        operations.discard_draft(draft)
 
 
 def forget_old() -> None:

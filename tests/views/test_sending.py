@@ -156,7 +156,7 @@ def test_what_waits_can_be_taken_back_and_what_went_out_cannot(alice: Person, sm
 def test_pressing_send_twice_sends_once(alice: Person, smtp: SMTPServer) -> None:
     draft_page = alice.post("/compose/", {"to": "ola@example.org", "text": "Hello", "do": "save"})
     path = draft_page["Location"]
-    data = {"to": "ola@example.org", "text": "Hello", "do": "send", "revision": "1"}
+    data = {"to": "ola@example.org", "subject": "Hello", "text": "Hello", "do": "send", "revision": "1"}
     alice.post(path, data)
     assert alice.post(path, data).status_code in (303, 404)
     work_off(alice.account)

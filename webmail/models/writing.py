@@ -7,6 +7,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import models
+from django.db.models import Exists, OuterRef
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
@@ -20,6 +21,12 @@ class DraftQuerySet(models.QuerySet["Draft"]):
 
     def being_written(self) -> DraftQuerySet:
         return self.filter(submission__isnull=True)
+
+    def not_in_folder(self) -> DraftQuerySet:
+        """Without those that the list of the server's Drafts shows already, by the copy that we keep there."""
+        seen = Message.objects.filter(remote_mailbox=OuterRef("mailbox"), uid=OuterRef("uid")).exclude(uid="")
+        copies = DraftCopy.objects.filter(Exists(seen), account=OuterRef("account"), draft_number=OuterRef("pk"))
+        return self.filter(~Exists(copies))
 
 
 class Priority(models.TextChoices):
@@ -133,6 +140,7 @@ class DraftCopy(models.Model):
     uid = models.CharField(max_length=80, blank=True)
     message_id = models.CharField(max_length=255)
     size = models.PositiveBigIntegerField()
+    put_at = models.DateTimeField()
 
     class Meta:
         indexes = [models.Index(fields=["account", "draft_number"])]

@@ -9,6 +9,7 @@ kinds      what an operation can be
 messages   keywords, move, copy, destroy
 folders    create, rename, destroy, subscribe
 conversations  mute, split: here only
+drafts     what is written here, in the server's Drafts
 queue      submitting, undoing, replaying, failing
 shown      what the person sees: the server's word, with what it has not heard laid over it
 many       one action on everything in a list, in batches
@@ -18,6 +19,7 @@ verbs      what pages ask for
 from __future__ import annotations
 
 from webmail.operations.conversations import mute, silence, split
+from webmail.operations.drafts import QUIET, discard_draft, mirror, unmirror
 from webmail.operations.folders import (
     DEFAULT_NAMES,
     create_mailbox,
@@ -38,6 +40,7 @@ __all__ = [
     "KINDS",
     "MANY",
     "MANY_KINDS",
+    "QUIET",
     "UNDO_MANY",
     "CannotDo",
     "What",
@@ -48,6 +51,7 @@ __all__ = [
     "destroy",
     "destroy_mailbox",
     "discard",
+    "discard_draft",
     "due",
     "fail",
     "forget_old",
@@ -55,6 +59,7 @@ __all__ = [
     "last_id",
     "mailbox_for_role",
     "mailbox_name",
+    "mirror",
     "move_to",
     "move_to_role",
     "mute",
@@ -67,5 +72,6 @@ __all__ = [
     "spread",
     "subscribe",
     "undo",
+    "unmirror",
     "unspread",
 ]

@@ -53,8 +53,10 @@ def submit(
     batch: uuid.UUID | None = None,
     undoes: uuid.UUID | None = None,
     spreading: bool = False,
+    after: timedelta | None = None,
 ) -> Operation:
-    """Apply to the cache and queue for the server, in one transaction. ``spreading``: as part of one on many."""
+    """Apply to the cache and queue for the server, in one transaction. ``spreading``: as part of one on many; ``after``:
+    how long it is held back, if not as all of its kind."""
     what = KINDS[name]
     op = Operation(
         account=account,
@@ -62,7 +64,7 @@ def submit(
         payload=payload,
         batch=batch or uuid.uuid4(),
         undoes=undoes,
-        not_before=timezone.now() + what.delay,
+        not_before=timezone.now() + (what.delay if after is None else after),
     )
     if not spreading:
         _outweigh_many(account, what.ids_of(payload))

@@ -21,13 +21,13 @@ from django.views.decorators.http import require_http_methods, require_POST
 from accounts.models import Account, Identity
 from accounts.requests import Request
 from accounts.troubles import Trouble, explain
-from webmail import compose, html, outbox, tasks
+from webmail import compose, html, operations, outbox, tasks
 from webmail.models import Draft, DraftAttachment, Message, Priority, Submission, Template
 from webmail.protocols.errors import MailError
 from webmail.views import navigation
 from webmail.views.inserted import cid_of, source_of
 from webmail.views.listing import mailboxes_of, number
-from webmail.views.redirection import SeeOther, notice
+from webmail.views.redirection import SeeOther, notice, problem
 from webmail.views.trouble import expired
 
 BEGINNINGS: dict[str, Callable[..., Draft]] = {
@@ -158,6 +158,7 @@ def own(request: Request, pk: int) -> Draft:
 
 def _handle(request: Request, draft: Draft, revision: int | None) -> HttpResponse:
     """Save what was typed first, whatever comes next, so that no button can lose a word."""
+    account = draft.account
     _fill(request, draft)
     do = request.POST.get("do", "save")
     if do == "discard":
@@ -167,6 +168,7 @@ def _handle(request: Request, draft: Draft, revision: int | None) -> HttpRespons
         compose.save(draft, revision)
     except compose.Conflict as conflict:
         return _conflict(request, draft, conflict.draft)
+    _mirror(draft, account)
     if request.headers.get("Accept") == "application/json":
         return JsonResponse(saved(draft))
     problems = _attachments(request, draft)
@@ -180,6 +182,12 @@ def _handle(request: Request, draft: Draft, revision: int | None) -> HttpRespons
         return _page(request, draft, problems=problems) if problems else SeeOther(_place(request, draft))
     notice(request, _("Draft saved."))
     return SeeOther(_place(request, draft))
+
+
+def _mirror(draft: Draft, before: Account) -> None:
+    operations.mirror(draft)
+    if before.pk != draft.account_id:
+        operations.unmirror(before, draft.pk)
 
 
 def _place(request: Request, draft: Draft) -> str:
@@ -281,7 +289,7 @@ def _moment(request: Request) -> tuple[datetime | None, str]:
 
 def _discard(request: Request, draft: Draft) -> HttpResponse:
     if draft.pk:
-        compose.discard(draft)
+        operations.discard_draft(draft)
     notice(request, _("Draft discarded."))
     return SeeOther(reverse("inbox"))
 
@@ -295,11 +303,13 @@ def _conflict(request: Request, mine: Draft, theirs: Draft) -> HttpResponse:
         return _again(request) or SeeOther(reverse("drafts"))
     if request.headers.get("Accept") == "application/json":
         return JsonResponse({"conflict": _("This draft was changed in another window.")}, status=409)
-    _attachments(request, mine)  # files add up; nothing about them can clash
+    problems = _attachments(request, mine)  # files add up; nothing about them can clash
     names = compose.differences(mine, theirs)
+    if problems:
+        problem(request, " ".join(problems.values()))
     if not names:
-        mine.revision = theirs.revision
-        return SeeOther(reverse("draft", args=[mine.pk]))
+        return SeeOther(reverse("draft", args=[theirs.pk]))
+    mine = compose.copy_of(mine)  # whoever turns away from the choice has both
     titles = {
         "to": _("To"), "cc": _("Cc"), "bcc": _("Bcc"), "reply_to": _("Reply to"), "subject": _("Subject"),
         "text": _("Message"), "html": _("Message"), "priority": _("Priority"), "wants_receipt": _("Read receipt"),
@@ -307,7 +317,8 @@ def _conflict(request: Request, mine: Draft, theirs: Draft) -> HttpResponse:
     }  # fmt: skip
     context = {
         **navigation.context(request, "drafts"),
-        "draft": mine,
+        "draft": theirs,
+        "copy": mine,
         "theirs": theirs,
         "differences": [(name, titles[name], _shown(mine, name), _shown(theirs, name)) for name in names],
         "typed": [(name, _typed(mine, name)) for name in (*compose.FIELDS, *compose.CHOICES)],
@@ -347,6 +358,10 @@ def merge(request: Request, pk: int) -> HttpResponse:
         compose.save(draft, number(typed.get("revision", "")))
     except compose.Conflict as conflict:
         return _conflict(request, draft, conflict.draft)
+    copy = _drafts(request).filter(pk=number(typed.get("copy", ""))).exclude(pk=draft.pk).first()
+    operations.mirror(draft)
+    if copy:
+        operations.discard_draft(copy)
     notice(request, _("Draft saved."))
     return SeeOther(reverse("draft", args=[draft.pk]))
 

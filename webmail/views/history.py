@@ -56,7 +56,8 @@ class Step:
 @require_safe
 @login_required
 def show(request: Request) -> HttpResponse:
-    latest = Operation.objects.for_user(request.user).select_related("account").order_by("-id")
+    latest = Operation.objects.for_user(request.user).exclude(kind__in=operations.QUIET).select_related("account")
+    latest = latest.order_by("-id")
     batches: dict[uuid.UUID, list[Operation]] = {}
     for op in latest.defer("payload", "before")[:LOOKED_AT]:
         if op.batch in batches or len(batches) < SHOWN:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
-from urllib.parse import parse_qs, quote, urlsplit
+from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 from django.contrib.auth.decorators import login_required
 from django.http import FileResponse, Http404, HttpResponseBase
@@ -17,14 +18,13 @@ from webmail.models import Draft, DraftAttachment
 from webmail.views.parts import hardened
 
 SHOWN = frozenset({"image/png", "image/jpeg", "image/gif", "image/webp", "image/avif", "image/bmp"})
-OURS = ("/drafts/", "/messages/")
+_IN_DRAFT = re.compile(r"/drafts/[0-9]+/pictures/(.+)/")
 
 
 def source_of(draft: Draft) -> Callable[[str], str | None]:
     """Where the editor finds the picture with a Content-ID: in the draft, or still in the message it begins from."""
     if draft.pk:
-        here = reverse("draft-picture", args=[draft.pk])
-        return lambda cid: f"{here}?cid={quote(cid)}"
+        return lambda cid: reverse("draft-picture", args=[draft.pk, cid])
     root = draft.source.body_part if draft.source else None
     parts = {part.cid: part.part_id for part in (mime.select_bodies(root).attachments if root else ()) if part.cid}
 
@@ -39,16 +39,19 @@ def source_of(draft: Draft) -> Callable[[str], str | None]:
 def cid_of(url: str) -> str | None:
     """The reverse, for what the editor gives back."""
     split = urlsplit(url)
-    if split.scheme or split.netloc or not split.path.startswith(OURS):
+    if split.scheme or split.netloc:
         return None
-    return next(iter(parse_qs(split.query).get("cid", ())), None)
+    in_draft = _IN_DRAFT.fullmatch(split.path)
+    if in_draft:
+        return unquote(in_draft[1])
+    return next(iter(parse_qs(split.query).get("cid", ())), None) if split.path.startswith("/messages/") else None
 
 
 @require_safe
 @login_required
-def show(request: Request, pk: int) -> HttpResponseBase:
+def show(request: Request, pk: int, cid: str) -> HttpResponseBase:
     draft = get_object_or_404(Draft.objects.for_user(request.user), pk=pk)
-    wanted = DraftAttachment.objects.filter(draft=draft, cid=request.GET.get("cid") or "-")
+    wanted = DraftAttachment.objects.filter(draft=draft, cid=cid)
     attachment = wanted.select_related("source_message").first()
     if attachment is None or attachment.type not in SHOWN:
         raise Http404

@@ -82,7 +82,7 @@ def _list(request: Request, key: str) -> HttpResponse:
 def _own_drafts(request: Request) -> list[tuple[Draft, str]]:
     """With the time each was saved at, as rows tell it."""
     today = timezone.localdate()
-    drafts = Draft.objects.for_user(request.user).being_written().select_related("account")[:OWN_DRAFTS]
+    drafts = Draft.objects.for_user(request.user).being_written().not_in_folder().select_related("account")[:OWN_DRAFTS]
     return [(draft, listing.time_text(timezone.localtime(draft.saved_at), today)) for draft in drafts]
 
 

@@ -6,13 +6,13 @@ from typing import Any
 
 from django.contrib.auth.decorators import login_required
 from django.http import HttpResponse
-from django.shortcuts import render
+from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from accounts.requests import Request
-from webmail import threads
+from webmail import compose, threads
 from webmail.models import Message
 from webmail.views import listing, navigation
 from webmail.views.body import charset_names
@@ -27,6 +27,10 @@ from webmail.views.unchanged import while_unchanged
 def show(request: Request, pk: int) -> HttpResponse:
     """The three panes. Asked for the reading pane alone, only that is made."""
     message = listing.own(request, pk)
+    draft = compose.draft_of(message) if message.draft else None
+    if draft:  # it goes on where it is written
+        place = reverse("draft", args=[draft.pk])
+        return HttpResponse(headers={"HX-Redirect": place}) if request.htmx else redirect(place)
     scope = listing.scope_for(request.user, message, request.GET.get("in", ""), request.GET.get("q", "")[:500])
     cursor = scope.place_of(message)
     context = read_context(request, message, scope, cursor)

@@ -23,7 +23,8 @@ Targets = tuple[tuple[str, tuple[tuple[int, str], ...]], ...]
 
 MANY = 1000  # drafts are counted no further
 _drafts_of = Prepared(
-    lambda user: Draft.objects.filter(account__user_id=user).being_written().values_list("pk")[:MANY], Integer
+    lambda user: Draft.objects.filter(account__user_id=user).being_written().not_in_folder().values_list("pk")[:MANY],
+    Integer,
 )
 _untold = Prepared(
     lambda user: (

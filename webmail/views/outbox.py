@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
 from accounts.requests import Request
-from webmail import invitations, outbox, tasks
+from webmail import invitations, operations, outbox, tasks
 from webmail.models import Mailbox, Submission, SubmissionState
 from webmail.views import navigation
 from webmail.views.redirection import SeeOther, back, notice, problem
@@ -55,7 +55,7 @@ def cancel(request: Request, pk: int) -> HttpResponse:
         notice(request, said)
         return SeeOther(reverse("message", args=[draft.source_id]) if draft.source_id else reverse("outbox"))
     if request.POST.get("do") == "discard":
-        outbox.compose.discard(draft)
+        operations.discard_draft(draft)
         notice(request, _("Message discarded."))
         return back(request, reverse("outbox"))
     notice(request, _("Not sent. Here it is to be changed."))

@@ -46,8 +46,10 @@ class Resumption:
         response = self.get_response(request)
         user = request.user
         brought = getattr(request, "brought", None)
-        if brought and response.status_code < 400:
-            _forget([brought])
+        if brought:
+            _close(request)
+            if response.status_code < 400:
+                _forget([brought])
         if user.is_authenticated and not request.COOKIES.get(WHO, "").startswith(f"{user.pk}:"):
             response.set_cookie(
                 WHO, signing.Signer(salt=SALT).sign(str(user.pk)), max_age=WHO_SECONDS, httponly=True, samesite="Lax",
@@ -128,6 +130,12 @@ def _bring_files(request: HttpRequest) -> None:
         opened = file.file.open("rb")
         request.FILES.appendlist(file.field, UploadedFile(opened, file.name, file.type, file.size))
     request.brought = held.pk  # type: ignore[attr-defined]
+
+
+def _close(request: HttpRequest) -> None:
+    for _field, uploads in request.FILES.lists():
+        for upload in uploads:
+            upload.close()
 
 
 def _held(request: HttpRequest, key: str) -> HeldForm | None:

@@ -73,6 +73,6 @@ def _form(request: Request, template: Template) -> HttpResponse:
 @require_POST
 @login_required
 def destroy(request: Request, pk: int) -> HttpResponse:
-    Template.objects.filter(user=request.user, pk=pk).delete()
+    get_object_or_404(Template, user=request.user, pk=pk).delete()
     notice(request, _("Template deleted."))
     return SeeOther(reverse("templates"))

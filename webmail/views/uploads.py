@@ -56,12 +56,13 @@ def receive(request: Request, pk: int, key: str) -> HttpResponse:
     """The octets from ``?offset=`` on, as the body of the request. 409 says where to go on instead. With ``?inline=1`` a
     picture is for the text, and the answer says from where it is shown."""
     upload = get_object_or_404(Upload.objects.select_related("draft__account"), draft=own(request, pk), key=key)
-    if int(request.headers.get("Content-Length") or 0) > compose.PIECE:
+    octets = request.read(compose.PIECE + 1)
+    if len(octets) > compose.PIECE:
         return JsonResponse({"error": _("This piece is too large.")}, status=413)
     inline = request.GET.get("inline") == "1" and compose.type_of(upload.name) in SHOWN
     try:
         attachment = compose.receive(
-            upload, number(request.GET.get("offset", "")), request.body, f"{uuid.uuid4().hex}@inline" if inline else ""
+            upload, number(request.GET.get("offset", "")), octets, f"{uuid.uuid4().hex}@inline" if inline else ""
         )
     except compose.Broken as broken:
         return JsonResponse({"received": broken.received}, status=409)

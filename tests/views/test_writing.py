@@ -1,0 +1,266 @@
+"""What a draft starts from, whom it is written as, what is warned of, and the message that it becomes."""
+
+from __future__ import annotations
+
+import io
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+from typing import Any
+
+import pytest
+from django.core.files.base import ContentFile
+
+from accounts.models import Identity
+from tests.letters import PIXEL, letter
+from tests.views.conftest import Person
+from webmail import compose
+from webmail.models import Draft, DraftAttachment, Template
+
+
+def written(draft: Draft) -> EmailMessage:
+    out = io.BytesIO()
+    compose.write(draft, out)
+    message = message_from_bytes(out.getvalue(), policy=policy.strict.clone(refold_source="none"))
+    assert isinstance(message, EmailMessage)
+    for part in message.walk():
+        assert not part.defects
+    return message
+
+
+def opened(alice: Person, query: str) -> Any:
+    response = alice.get(f"/compose/?{query}")
+    assert response.status_code == 200
+    return response.context
+
+
+# --- whom one writes as -----------------------------------------------------------------------------------------
+
+
+def identity(alice: Person, **fields: Any) -> Identity:
+    Identity.objects.filter(account=alice.account).update(**fields)
+    return Identity.objects.get(account=alice.account)
+
+
+def received(alice: Person, to: str, **headers: str) -> int:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    alice.receive(letter("Hei", "Tekst", to=to, headers=named))
+    return alice.message("Hei").pk
+
+
+def chosen(context: Any) -> str:
+    return next(shown for _value, shown, is_chosen in context["senders"] if is_chosen)
+
+
+def test_an_answer_to_a_plus_address_is_written_as_that_one(alice: Person) -> None:
+    local, _at, domain = alice.address.partition("@")
+    pk = received(alice, f"{local}+butikk@{domain}")
+    context = opened(alice, f"reply={pk}")
+    assert f"{local}+butikk@{domain}" in chosen(context)
+    alice.post(f"/compose/?reply={pk}", {"do": "save", "identity": context["senders"][1][0], "token": context["token"]})
+    draft = Draft.objects.get()
+    assert written_as(draft) == f"{local}+butikk@{domain}"
+
+
+def written_as(draft: Draft) -> str:
+    draft.to = "ola@example.org"
+    return str(written(draft)["From"].addresses[0].addr_spec)
+
+
+def test_a_pattern_catches_all_of_a_domain(alice: Person) -> None:
+    identity(alice, patterns="*@hytte.example")
+    context = opened(alice, f"reply={received(alice, 'faktura@hytte.example')}")
+    assert "faktura@hytte.example" in chosen(context)
+
+
+def test_the_address_a_server_delivered_to_tells_whom_to_write_as(alice: Person) -> None:
+    identity(alice, patterns="*@hytte.example")
+    pk = received(alice, "liste@example.org", Delivered_To="post@hytte.example")
+    assert "post@hytte.example" in chosen(opened(alice, f"reply={pk}"))
+
+
+def test_an_address_that_no_identity_answers_for_cannot_be_written_as(alice: Person) -> None:
+    own = identity(alice)
+    data = {"to": "ola@example.org", "do": "save", "identity": f"{own.pk}:boss@example.org"}
+    alice.post("/compose/", data)
+    assert written_as(Draft.objects.get()) == alice.address
+
+
+def test_who_answers_as_somebody_else_is_warned(alice: Person) -> None:
+    local, _at, domain = alice.address.partition("@")
+    pk = received(alice, f"{local}+butikk@{domain}")
+    other = Identity.objects.create(account=alice.account, address=f"annen-{alice.address}")
+    data = {"to": "ola@example.org", "subject": "Hei", "text": "x", "do": "send", "identity": str(other.pk)}
+    page = alice.post(f"/compose/?reply={pk}", data)
+    assert page.status_code == 422
+    assert f"{local}+butikk@{domain}" in page.content.decode()
+
+
+# --- what may be forgotten --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("subject", "text", "said"),
+    [
+        ("", "Hello", "no subject"),
+        ("Kart", "Se vedlegget.", "attachment"),
+        ("Map", "I have attached it.", "attachment"),
+        ("Map", "Nothing else.", ""),
+        ("Map", "Yes\n> see the attached map", ""),
+    ],
+)
+def test_what_may_be_forgotten_is_asked_about_once(alice: Person, subject: str, text: str, said: str) -> None:
+    data = {"to": "ola@example.org", "subject": subject, "text": text, "do": "send"}
+    page = alice.post("/compose/", data)
+    if not said:
+        assert page.status_code == 303
+        return
+    assert page.status_code == 422
+    assert said in page.content.decode()
+    draft = Draft.objects.get()
+    assert alice.post(f"/drafts/{draft.pk}/", data | {"sure": "1", "revision": "1"}).status_code == 303
+
+
+# --- beginnings -------------------------------------------------------------------------------------------------
+
+
+def test_a_mail_link_fills_the_form(alice: Person) -> None:
+    link = "mailto:ola%40example.org?cc=kari@example.org&subject=Bl%C3%A5b%C3%A6r&body=En%0D%0Ato%20+%20tre&attach=/etc/passwd"
+    draft = opened(alice, f"mailto={link.replace('%', '%25').replace('&', '%26').replace('+', '%2B')}")["draft"]
+    assert (draft.to, draft.cc, draft.subject) == ("ola@example.org", "kari@example.org", "Blåbær")
+    assert draft.text.startswith("En\nto + tre")
+
+
+def test_a_message_goes_along_whole_as_a_file(alice: Person) -> None:
+    raw = letter("Original", "Teksten", to=alice.address, files={"a.png": ("image/png", PIXEL)})
+    alice.receive(raw)
+    pk = alice.message("Original").pk
+    page = opened(alice, f"attach={pk}")
+    alice.post(f"/compose/?attach={pk}", {"do": "save", "to": "ola@example.org", "token": page["token"]})
+    (part,) = written(Draft.objects.get()).iter_attachments()
+    assert part.get_filename() == "Original.eml"
+    content = part.get_content()
+    octets = content if isinstance(content, bytes) else content.as_bytes()
+    assert b"Subject: Original" in octets
+
+
+def test_a_template_is_put_above_what_is_there(alice: Person) -> None:
+    template = Template.objects.create(user=alice.user, name="Takk", subject="Takk for sist", text="Det var hyggelig.")
+    identity(alice, signature="Alice")
+    draft = opened(alice, f"template={template.pk}")["draft"]
+    assert draft.subject == "Takk for sist"
+    assert draft.text == "Det var hyggelig.\n\n-- \nAlice\n"
+
+
+def test_the_signature_stands_where_the_identity_says(alice: Person) -> None:
+    pk = received(alice, alice.address)
+    identity(alice, signature="Alice")
+    above = opened(alice, f"reply={pk}")["draft"].text
+    identity(alice, signature_below=True)
+    below = opened(alice, f"reply={pk}")["draft"].text
+    assert above.index("-- \nAlice") < above.index("> Tekst")
+    assert below.index("-- \nAlice") > below.index("> Tekst")
+
+
+# --- the message ------------------------------------------------------------------------------------------------
+
+
+def test_rich_text_goes_out_as_text_and_html_with_its_pictures(alice: Person) -> None:
+    draft = compose.new(alice.user, to="ola@example.org", subject="Kart", rich=True)
+    draft.html = '<div>Se <b>kartet</b>:</div><img src="cid:kart@inline"><ul><li>En</li><li>To</li></ul>'
+    compose.change(draft, {"html": draft.html})
+    compose.save(draft)
+    picture = DraftAttachment(draft=draft, name="kart.png", type="image/png", size=len(PIXEL), cid="kart@inline")
+    picture.file.save("x", ContentFile(PIXEL))
+    unused = DraftAttachment(draft=draft, name="borte.png", type="image/png", size=len(PIXEL), cid="borte@inline")
+    unused.file.save("x", ContentFile(PIXEL))
+    message = written(draft)
+    assert message.get_content_type() == "multipart/alternative"
+    text, related = message.iter_parts()
+    assert text.get_content().split() == ["Se", "kartet:", "*", "En", "*", "To"]
+    html, image = related.iter_parts()
+    assert '<img src="cid:kart@inline">' in html.get_content()
+    assert (image["Content-ID"], image.get_content()) == ("<kart@inline>", PIXEL)
+
+
+def test_what_the_editor_shows_from_our_addresses_is_kept_by_content_id(alice: Person) -> None:
+    draft = compose.save(compose.new(alice.user, rich=True))
+    html = (
+        f'<p>x</p><img src="/drafts/{draft.pk}/pictures/a%40b/"><img src="/settings/"><img src="//evil.example/x.png">'
+    )
+    alice.post(f"/drafts/{draft.pk}/", {"html": html, "revision": "1", "do": "save"})
+    draft.refresh_from_db()
+    assert draft.html == '<p>x</p><img src="cid:a@b"><img><img>'
+
+
+def test_hostile_rich_text_is_harmless_before_it_is_kept(alice: Person) -> None:
+    draft = compose.save(compose.new(alice.user, rich=True))
+    html = (
+        '<p onclick="x()">Hi<script>alert(1)</script><style>*{display:none}</style><svg onload=x()></svg>'
+        '<a href="javascript:x()">a</a><form action="/x"><input></form><div style="position:fixed;color:red">b</div></p>'
+    )
+    alice.post(f"/drafts/{draft.pk}/", {"html": html, "revision": "1", "do": "save"})
+    draft.refresh_from_db()
+    for word in ("script", "onclick", "onload", "svg", "javascript", "form", "input", "fixed", "<style"):
+        assert word not in draft.html
+    assert "color:red" in draft.html
+
+
+def test_quoted_rich_text_shows_its_pictures_and_takes_them_along(alice: Person) -> None:
+    raw = letter("Bilde", "", to=alice.address, html='<p>Se <img src="cid:p@x"></p>', pictures={"p@x": PIXEL})
+    alice.receive(raw)
+    pk = alice.message("Bilde").pk
+    page = opened(alice, f"reply={pk}&rich=1")
+    assert f"/messages/{pk}/parts/" in page["written"]
+    data = {"do": "save", "to": "ola@example.org", "html": page["written"], "token": page["token"]}
+    alice.post(f"/compose/?reply={pk}&rich=1", data)
+    message = written(Draft.objects.get())
+    cids = [part["Content-ID"] for part in message.walk() if part["Content-ID"]]
+    assert cids == ["<p@x>"]
+
+
+def test_priority_receipt_and_reply_to_stand_in_the_header(alice: Person) -> None:
+    data = {
+        "to": "ola@example.org", "subject": "Kart", "reply_to": "svar@example.org", "priority": "high", "choices": "1",
+        "wants_receipt": "1", "do": "save",
+    }  # fmt: skip
+    alice.post("/compose/", data)
+    message = written(Draft.objects.get())
+    assert message["Reply-To"] == "svar@example.org"
+    assert message["Importance"] == "high"
+    assert message["Disposition-Notification-To"] == alice.address
+
+
+def test_a_message_says_nothing_of_the_program_or_the_machine(alice: Person) -> None:
+    draft = compose.save(compose.new(alice.user, to="ola@example.org", subject="Kart", text="Her"))
+    message = written(draft)
+    assert set(message.keys()) == {
+        "Date", "From", "To", "Subject", "Message-ID", "MIME-Version", "Content-Type", "Content-Transfer-Encoding",
+    }  # fmt: skip
+    assert "postkasse" not in message.as_string().lower().replace("postkasse.test", "")
+
+
+# --- two windows ------------------------------------------------------------------------------------------------
+
+
+def test_of_two_versions_each_field_is_chosen(alice: Person) -> None:
+    draft = compose.save(compose.new(alice.user, to="ola@example.org", subject="Kart", text="Begin"))
+    path = f"/drafts/{draft.pk}/"
+    first = {"to": "ola@example.org", "subject": "Kart 1", "text": "First", "revision": "1", "do": "save"}
+    alice.post(path, first)
+    page = alice.post(path, first | {"subject": "Kart 2", "text": "Second"})
+    assert page.status_code == 409
+    assert Draft.objects.count() == 2
+    fields = dict(page.context["typed"])
+    data = fields | {"choices": "1", "revision": "2", "copy": str(page.context["copy"].pk)}
+    alice.post(f"{path}merge/", data | {"take-subject": "theirs", "take-text": "both"})
+    merged = Draft.objects.get()
+    assert merged.subject == "Kart 1"
+    assert merged.text.startswith("Second\n")
+    assert merged.text.endswith("\nFirst")
+
+
+def test_a_third_change_meanwhile_is_asked_about_again(alice: Person) -> None:
+    draft = compose.save(compose.new(alice.user, to="ola@example.org", text="Begin"))
+    page = alice.post(f"/drafts/{draft.pk}/merge/", {"text": "Mine", "revision": "0", "take-text": "mine"})
+    assert page.status_code == 409
+    assert set(Draft.objects.values_list("text", flat=True)) == {"Begin\n", "Mine"}
