@@ -12,7 +12,7 @@ from django.core.validators import EmailValidator
 from django.utils.translation import gettext_lazy as _
 
 from accounts.discovery import BadURL, Candidate, ServerURL
-from accounts.models import Account, AfterDownload, Identity, Keep, User
+from accounts.models import MAX_PATTERNS, MAX_STARS, Account, AfterDownload, Identity, Keep, User
 from accounts.sign_in import manual_candidate
 from webmail.protocols.base import Security
 
@@ -145,9 +145,22 @@ class AccountEditForm(ServersMixin):
 
 
 class IdentityForm(forms.ModelForm):
+    reply_to = forms.EmailField(required=False)
+
     class Meta:
         model = Identity
-        fields = ["name", "address", "signature"]
+        fields = ["name", "address", "signature", "signature_below", "reply_to", "patterns"]
+
+    def clean_patterns(self) -> str:
+        patterns = self.cleaned_data["patterns"].replace(",", " ").split()
+        wrong = [one for one in patterns if one.count("@") != 1 or one.count("*") > MAX_STARS or one.endswith("@*")]
+        if wrong:
+            raise forms.ValidationError(
+                _("Not an address with * in it: %(pieces)s") % {"pieces": ", ".join(wrong)}, code="pattern"
+            )
+        if len(patterns) > MAX_PATTERNS:
+            raise forms.ValidationError(_("At most %(n)d addresses.") % {"n": MAX_PATTERNS})
+        return " ".join(patterns)
 
     def clean_name(self) -> str:
         """On one line: it becomes part of a header field."""
@@ -188,6 +201,9 @@ class PreferencesForm(forms.ModelForm):
             (60, _("60 seconds")),
         ],
     )
+    rich_text = forms.TypedChoiceField(
+        label=_("New messages"), coerce=_is_true, choices=[("False", _("Plain text")), ("True", _("Rich text"))]
+    )
     page_size = forms.TypedChoiceField(
         label=_("Messages a page"), coerce=int, choices=[(n, str(n)) for n in (25, 50, 100, 200)]
     )
@@ -205,6 +221,7 @@ class PreferencesForm(forms.ModelForm):
     class Meta:
         model = User
         fields = [
-            "language", "theme", "time_zone", "undo_send", "page_size", "conversations", "newest_on_top", "notify",
+            "language", "theme", "time_zone", "undo_send", "rich_text", "page_size", "conversations",
+            "newest_on_top", "notify",
         ]  # fmt: skip
         labels = {"notify": _("Notify me of new mail")}

@@ -38,6 +38,7 @@ from webmail.protocols.errors import AuthenticationFailed, MailError
 TRUST_STORED_PASSWORD = timedelta(hours=1)
 COLOURS = 4
 MAX_PATTERNS = 20  # of one identity
+MAX_STARS = 2  # in one of them
 IMPATIENT = 10.0  # seconds, each read and write
 VERIFIED_FIELDS = [
     "name", "username", "incoming", "outgoing", "credentials", "files_sent",
@@ -326,5 +327,5 @@ class Identity(models.Model):
         local, _at, domain = asked.rpartition("@")
         if not local or not domain:
             return False
-        patterns = (re.escape(fold(one)).replace(r"\*", ".*") for one in self.patterns.split()[:MAX_PATTERNS])
+        patterns = (re.escape(fold(one)).replace(r"\*", "[^@]*") for one in self.patterns.split()[:MAX_PATTERNS])
         return f"{local.partition('+')[0]}@{domain}" == own or any(re.fullmatch(one, asked) for one in patterns)

@@ -95,6 +95,19 @@ def test_who_answers_as_somebody_else_is_warned(alice: Person) -> None:
     assert f"{local}+butikk@{domain}" in page.content.decode()
 
 
+def test_patterns_that_are_none_are_not_taken(alice: Person) -> None:
+    own = identity(alice)
+    for typed in ("hytte.example", "*@*", "***a*@b.example"):
+        page = alice.post(f"/settings/identities/{own.pk}/", {"address": alice.address, "patterns": typed})
+        assert page.status_code == 422, typed
+    alice.post(f"/settings/identities/{own.pk}/", {"address": alice.address, "patterns": "*@a.example, b*@c.example"})
+    own.refresh_from_db()
+    assert own.answers_for("x@a.example")
+    assert own.answers_for("BAB@c.example")
+    assert not own.answers_for("x@evil@a.example")
+    assert not own.answers_for("x@sub.a.example")
+
+
 # --- what may be forgotten --------------------------------------------------------------------------------------
 
 
@@ -159,6 +172,19 @@ def test_the_signature_stands_where_the_identity_says(alice: Person) -> None:
     below = opened(alice, f"reply={pk}")["draft"].text
     assert above.index("-- \nAlice") < above.index("> Tekst")
     assert below.index("-- \nAlice") > below.index("> Tekst")
+
+
+def test_files_of_a_message_go_into_one_that_is_being_written(alice: Person) -> None:
+    alice.receive(letter("Kart", to=alice.address, files={"a.png": ("image/png", PIXEL)}))
+    message = alice.message("Kart")
+    draft = compose.save(compose.new(alice.user, to="ola@example.org", subject="Turen"))
+    asked = alice.post(f"/messages/{message.pk}/files/", {"do": "into"})
+    assert "Turen" in asked.content.decode()
+    alice.post(f"/messages/{message.pk}/files/?do=into", {"draft": str(draft.pk)})
+    draft.refresh_from_db()
+    compose.bring_attachments(draft)
+    (part,) = written(draft).iter_attachments()
+    assert (part.get_filename(), part.get_content()) == ("a.png", PIXEL)
 
 
 # --- the message ------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from django.contrib.auth.decorators import login_required
 from django.http import HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
-from django.shortcuts import render
+from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
@@ -19,14 +19,15 @@ from django.views.decorators.http import require_http_methods
 from accounts.requests import Request
 from webmail import archive, compose, files, inspection, mime, tasks
 from webmail.mime import kinds
-from webmail.models import FileFinding, Message
+from webmail.models import Draft, FileFinding, Message
 from webmail.protocols.errors import MailError, NotFound
 from webmail.views import navigation
-from webmail.views.listing import own_alone
+from webmail.views.listing import number, own_alone
 from webmail.views.parts import disposition, hardened
 from webmail.views.redirection import SeeOther, back, problem
 from webmail.views.trouble import unreadable
 
+MOST_DRAFTS = 20  # that are offered for files to go into
 MOST_AT_ONCE = 200  # files that leave in one zip, or go into one new message
 ICONS = {
     "image": "image", "pdf": "file-text", "sheet": "file-sheet", "doc": "file-text", "slides": "file-slides",
@@ -135,13 +136,15 @@ def named(part: mime.BodyPart) -> str:
 @require_http_methods(["GET", "HEAD", "POST"])
 @login_required
 def several(request: Request, pk: int) -> HttpResponseBase:
-    """All files of a message, or those of ``part``: as a zip, or (POST, ``do=draft``) in a new message. Where some are
-    dangerous, a page says so first, and POST with ``anyway`` is the answer to it."""
+    """All files of a message, or those of ``part``: as a zip, or (POST, ``do=draft``) in a new message, or (``do=into``) in
+    one that is being written. Where some are dangerous, a page says so first, and POST with ``anyway`` is the answer to it."""
     message = own_alone(request, pk)
     try:
         chosen = _chosen(message, [*request.GET.getlist("part"), *request.POST.getlist("part")])
         if request.method == "POST" and request.POST.get("do") == "draft":
             return _draft(request, message, chosen)
+        if request.method == "POST" and "into" in (request.POST.get("do"), request.GET.get("do")):
+            return _into(request, message, chosen)
         found = inspection.inspect_each(message, chosen)
         if request.POST.get("anyway") != "1" and (asking := _asking(request, message, found)):
             return asking
@@ -192,9 +195,33 @@ def _zip(request: Request, message: Message, entries: list[archive.Entry]) -> Ht
 
 def _draft(request: Request, message: Message, chosen: list[files.File]) -> HttpResponse:
     try:
-        draft = compose.begin_with_files(
-            request.user, message, [(named(f.part), f.part, size_of(f.part)) for f in chosen]
-        )
+        draft = compose.begin_with_files(request.user, message, _wanted(chosen))
+    except compose.Unsendable as error:
+        problem(request, " ".join(error.problems.values()))
+        return back(request, reverse("message", args=[message.pk]))
+    tasks.nudge_files(draft.pk)
+    return SeeOther(reverse("draft", args=[draft.pk]))
+
+
+def _wanted(chosen: list[files.File]) -> list[tuple[str, mime.BodyPart, int]]:
+    return [(named(file.part), file.part, size_of(file.part)) for file in chosen]
+
+
+def _into(request: Request, message: Message, chosen: list[files.File]) -> HttpResponse:
+    """Into the draft ``draft``; which one is asked first."""
+    drafts = Draft.objects.for_user(request.user).being_written().select_related("account")
+    if not request.POST.get("draft"):
+        context = {
+            **navigation.context(request),
+            "back": reverse("message", args=[message.pk]),
+            "place": reverse("files", args=[message.pk]),
+            "drafts": drafts[:MOST_DRAFTS],
+            "files": [(file.part.part_id, named(file.part)) for file in chosen],
+        }
+        return render(request, "webmail/files_into.html", context)
+    draft = get_object_or_404(drafts, pk=number(request.POST["draft"]))
+    try:
+        compose.with_files(draft, message, _wanted(chosen))
     except compose.Unsendable as error:
         problem(request, " ".join(error.problems.values()))
         return back(request, reverse("message", args=[message.pk]))
