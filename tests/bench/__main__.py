@@ -40,6 +40,8 @@ PEERS: dict[str, tuple[dict[int, int], dict[int, int], str]] = {
     "inbox of 3 accounts": ({}, {}, "<= 8"),
     "unread everywhere": ({}, {}, "<= 8"),
     "starred everywhere, none is": ({}, {}, "<= 8"),
+    "compose, a new message": ({}, {}, "<= 10"),
+    "compose, an answer": ({}, {}, "<= 10"),
     "open plain": ({1000: 20, 20000: 33, 100000: 118}, {1000: 15, 20000: 35, 100000: 100}, "<= 8"),
     "open plain, not cached": ({1000: 20, 20000: 33, 100000: 118}, {1000: 15, 20000: 35, 100000: 100}, "<= 15"),
     "open newsletter": ({1000: 50, 20000: 61, 100000: 159}, {1000: 17, 20000: 36, 100000: 112}, "<= 8"),
@@ -102,6 +104,9 @@ def measure(app: Postkasse, dovecot: Dovecot, size: int, repeat: int) -> Figures
     _lists(app, browser, address, repeat, figures)
     _openings(app, browser, address, repeat, figures)
     _actions(app, browser, address, repeat, figures)
+    answered = iter(_messages(app, address, "plain", True, repeat + 2))
+    figures["compose, a new message"] = median(lambda: _get(browser, "/compose/"), repeat)
+    figures["compose, an answer"] = median(lambda: _get(browser, f"/compose/?reply={next(answered)}"), repeat)
     figures["sign in to inbox, known account"] = median(lambda: _sign_in_again(app.port, address), min(repeat, 20))
     plain = [f"/messages/{pk}/" for pk in _messages(app, address, "plain", True, 20)]
     _settle(app)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 from dataclasses import dataclass
 from typing import Any, BinaryIO, cast
@@ -13,6 +14,7 @@ from webmail import html, mime
 from webmail.compose.identities import sender_of, signature_block, written_to_another
 from webmail.models import Draft, DraftAttachment, Priority
 
+READ = 256 * 1024
 _PRIORITIES = {Priority.HIGH: ("1 (Highest)", "high"), Priority.LOW: ("5 (Lowest)", "low")}
 # What people say of files, in the languages that our users are likely to write; a word that begins so is enough.
 _OF_FILES = re.compile(
@@ -170,5 +172,23 @@ def _as_mime(attachment: DraftAttachment, shown: bool) -> mime.Attachment:
     storage, name = attachment.file.storage, attachment.file.name or ""
     return mime.Attachment(
         attachment.name, attachment.type, attachment.size, lambda: cast(BinaryIO, storage.open(name, "rb")),
-        cid=attachment.cid if shown else "", inline=shown,
+        cid=attachment.cid if shown else "", inline=shown, charset=_charset(attachment),
     )  # fmt: skip
+
+
+def _charset(attachment: DraftAttachment) -> str:
+    """Of a text file that says by itself in what it is written: without a charset, readers would take it for ASCII
+    (RFC 2046 §4.1.2)."""
+    if not attachment.type.startswith("text/"):
+        return ""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    ascii_only = True
+    with attachment.file.open("rb") as file:
+        try:
+            while octets := file.read(READ):
+                ascii_only = ascii_only and octets.isascii()
+                decoder.decode(octets)
+            decoder.decode(b"", final=True)
+        except UnicodeDecodeError:
+            return ""
+    return "us-ascii" if ascii_only else "utf-8"

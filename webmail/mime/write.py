@@ -38,6 +38,7 @@ class Attachment:
     open: Callable[[], BinaryIO]
     cid: str = ""
     inline: bool = False
+    charset: str = ""  # of a text, where it is known
 
 
 @dataclass(frozen=True, slots=True)
@@ -343,7 +344,8 @@ def _attachment(item: Attachment) -> Iterator[bytes]:
     if kind.startswith(("multipart/", "message/")) and not as_message:
         kind = "application/octet-stream"
         name = name if name.lower().endswith(".eml") else f"{name or 'message'}.eml"
-    head = [f"Content-Type: {kind}", f"Content-Transfer-Encoding: {'7bit' if as_message else 'base64'}"]
+    charset = f"; charset={item.charset}" if kind.startswith("text/") and _NAME.fullmatch(item.charset) else ""
+    head = [f"Content-Type: {kind}{charset}", f"Content-Transfer-Encoding: {'7bit' if as_message else 'base64'}"]
     head.append("Content-Disposition: " + ("inline" if item.inline else "attachment") + _file_name(name))
     if cid:
         head.append(f"Content-ID: <{cid}>")
