@@ -157,6 +157,7 @@ def sweep() -> None:
     inspection.forget_old()
     pictures.forget_old()
     resumption.forget_old()
+    compose.forget_old_uploads()
     for account_id in pictures.wanting():
         fetch_pictures.delay(account_id)
     for submission_id in outbox.due():

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import mimetypes
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import timedelta
 
 from django.conf import settings
 from django.core.files.base import ContentFile, File
 from django.core.files.uploadedfile import UploadedFile
 from django.db import transaction
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from accounts.models import Account
@@ -22,6 +24,7 @@ FILES = "files"  # the kind of a draft that begins with files of a message; thei
 WHOLE = "*"  # the ``source_part`` of a message that goes along as a file
 BASE64_GROWTH = 78 / 57  # encoded octets a line over plain ones (RFC 2045 §6.8)
 PIECE = 4_000_000  # octets at most of one piece of an upload
+UPLOAD_KEPT = timedelta(days=7)
 MAX_UPLOADS = 100  # of one draft, under way at once
 READ = 256 * 1024
 
@@ -151,6 +154,12 @@ def forget_upload(upload: Upload) -> None:
     upload.delete()
     for name in names:
         forget_file(name)
+
+
+def forget_old_uploads() -> None:
+    """Those that nobody has gone on with for long."""
+    for upload in Upload.objects.filter(created_at__lt=timezone.now() - UPLOAD_KEPT)[:100]:
+        forget_upload(upload)
 
 
 def detach(attachment: DraftAttachment) -> None:

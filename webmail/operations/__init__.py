@@ -19,7 +19,7 @@ verbs      what pages ask for
 from __future__ import annotations
 
 from webmail.operations.conversations import mute, silence, split
-from webmail.operations.drafts import QUIET, discard_draft, mirror, unmirror
+from webmail.operations.drafts import discard_draft, mirror, unmirror
 from webmail.operations.folders import (
     DEFAULT_NAMES,
     create_mailbox,
@@ -34,6 +34,8 @@ from webmail.operations.many import last_id, spread, undo, unspread
 from webmail.operations.queue import due, fail, forget_old, on_submit, replay_due
 from webmail.operations.shown import rebase
 from webmail.operations.verbs import What, change_keywords, copy_to, destroy, move_to, move_to_role
+
+QUIET = tuple(name for name, what in KINDS.items() if what.quiet)
 
 __all__ = [
     "DEFAULT_NAMES",

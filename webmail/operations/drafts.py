@@ -27,7 +27,6 @@ MOST = 50  # messages that are looked at to find one of ours
 PAUSE = timedelta(seconds=15)  # what is being typed is not put there at each save …
 OCTETS_A_SECOND = 200_000  # … and what is large more rarely
 LONGEST = timedelta(minutes=10)
-QUIET = ("mirror_draft",)  # kinds that the person did not ask for: nothing to be undone
 
 
 def mirror(draft: Draft) -> None:
@@ -61,7 +60,8 @@ def discard_draft(draft: Draft) -> None:
 
 @kind
 class MirrorDraft(Kind):
-    name = QUIET[0]
+    name = "mirror_draft"
+    quiet = True
 
     @staticmethod
     def apply(op: Operation) -> None:

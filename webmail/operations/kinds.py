@@ -50,6 +50,7 @@ class Kind:
     name: ClassVar[str]
     combinable: ClassVar[bool] = False
     here_only: ClassVar[bool] = False  # nothing to be told to any server
+    quiet: ClassVar[bool] = False  # nothing that the person did: no page changes by it, and no failure is told
     delay = timedelta(0)
 
     @staticmethod

@@ -91,7 +91,8 @@ def _outweigh_many(account: Account, ids: Sequence[int]) -> None:
 
 
 def _tell(op: Operation) -> None:
-    events.publish(op.account.user_id, "mailbox", ids=[])
+    if not KINDS[op.kind].quiet:
+        events.publish(op.account.user_id, "mailbox", ids=[])
     if op.state == OperationState.PENDING and _nudge:
         _nudge(op.account_id)
 
@@ -252,11 +253,12 @@ def fail(op: Operation, error: MailError) -> None:
                 KINDS[op.kind].revert(op)
     except Exception:  # what it was about may be gone altogether; the next sync shows what there is
         log.exception("operation %s (%s) could not be reverted", op.pk, op.kind)
-    trouble = explain(error, op.account.label)
+    trouble, quiet = explain(error, op.account.label), op.kind in KINDS and KINDS[op.kind].quiet
     Operation.objects.filter(pk=op.pk).update(
-        state=OperationState.FAILED, trouble=trouble.what, detail=trouble.detail, told=False
+        state=OperationState.FAILED, trouble=trouble.what, detail=trouble.detail, told=quiet
     )
-    transaction.on_commit(lambda: events.publish(op.account.user_id, "operation", failed=[op.pk]))
+    if not quiet:
+        transaction.on_commit(lambda: events.publish(op.account.user_id, "operation", failed=[op.pk]))
 
 
 def forget_old() -> None:

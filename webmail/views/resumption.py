@@ -98,9 +98,12 @@ def _keep(request: HttpRequest, author: User) -> str:
     _forget(list(older[MAX_FORMS - 1 :]))
     fields = [[name, value] for name, values in request.POST.lists() if name not in NOT_KEPT for value in values]
     held = HeldForm.objects.create(user=author, path=path[:MAX_PATH], fields=fields)
+    room = settings.ATTACHMENT_LIMIT
     for field, uploads in request.FILES.lists():
         for upload in uploads:
-            _keep_file(held, field, upload)
+            room -= upload.size or 0
+            if room >= 0:  # what is larger could not be sent either
+                _keep_file(held, field, upload)
     return reverse("resumption", args=[held.key])
 
 
