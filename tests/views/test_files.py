@@ -21,6 +21,7 @@ from PIL import Image
 from accounts.discovery import Candidate, ServerURL
 from accounts.models import User
 from accounts.sign_in import save_account
+from tests.flat import growth
 from tests.letters import letter
 from tests.second_client import second_client
 from tests.servers import PASSWORD, Dovecot
@@ -466,19 +467,6 @@ def large_letter(to: str) -> bytes:
         b"Content-Type: application/zip\r\nContent-Disposition: attachment; filename=a.zip\r\n"
         b"Content-Transfer-Encoding: base64\r\n\r\n" + first + line * count + b"--x--\r\n"
     )  # fmt: skip
-
-
-def growth(work: Callable[[], int]) -> tuple[int, int]:
-    """What ``work`` gives, and by how many octets the memory of this process was larger meanwhile at the most."""
-
-    def now(what: str) -> int:
-        with open("/proc/self/status") as status:
-            return next(int(line.split()[1]) * 1024 for line in status if line.startswith(what))
-
-    with open("/proc/self/clear_refs", "w") as refs:
-        refs.write("5")  # VmHWM begins anew
-    before = now("VmRSS")
-    return work(), now("VmHWM") - before
 
 
 def total(chunks: Any) -> int:

@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from tests.flat import growth
 from tests.views.conftest import Person
-from webmail import compose
+from webmail import compose, outbox
 from webmail.models import Draft, DraftAttachment, Upload, UploadPiece
 
 OCTETS = os.urandom(2_500_000)
@@ -56,7 +57,8 @@ def test_a_piece_that_came_before_or_does_not_follow_is_not_taken(alice: Person,
         assert answer.status_code == 409
         assert answer.json()["received"] == 1_000_000
     assert UploadPiece.objects.count() == 1
-    assert give(alice, draft, 1_000_000, OCTETS[1_000_000:]).json()["attachment"]
+    assert give(alice, draft, 1_000_000, OCTETS[1_000_000:2_000_000]).status_code == 200
+    assert give(alice, draft, 2_000_000, OCTETS[2_000_000:]).json()["attachment"]
 
 
 def test_more_than_was_said_is_not_taken(alice: Person, draft: Draft) -> None:
@@ -114,3 +116,19 @@ def test_a_picture_for_the_text_is_shown_from_the_draft(alice: Person, draft: Dr
 def test_what_is_no_picture_does_not_go_into_the_text(alice: Person, draft: Draft) -> None:
     begin(alice, draft, size=100, name="page.html")
     assert "picture" not in give(alice, draft, 0, OCTETS[:100], "&inline=1").json()
+
+
+def test_a_message_of_100_mb_is_put_together_in_flat_memory(alice: Person, draft: Draft, settings: Any) -> None:
+    settings.ATTACHMENT_LIMIT = 200_000_000
+    piece = os.urandom(compose.PIECE)
+    begin(alice, draft, size=100 * len(piece), name="a.bin")
+
+    def all_pieces() -> None:
+        for offset in range(0, 100 * len(piece), len(piece)):
+            give(alice, draft, offset, piece)
+
+    _none, more = growth(all_pieces)
+    assert more < 20_000_000, more
+    submission, more = growth(lambda: outbox.submit(alice.user, draft))
+    assert submission.size > 130_000_000
+    assert more < 10_000_000, more

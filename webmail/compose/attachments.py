@@ -23,7 +23,7 @@ ANSWER = "answer"  # the kind of a draft that answers an invitation: its calenda
 FILES = "files"  # the kind of a draft that begins with files of a message; their rows are there before their octets
 WHOLE = "*"  # the ``source_part`` of a message that goes along as a file
 BASE64_GROWTH = 78 / 57  # encoded octets a line over plain ones (RFC 2045 §6.8)
-PIECE = 4_000_000  # octets at most of one piece of an upload
+PIECE = 1_000_000  # octets at most of one piece of an upload
 UPLOAD_KEPT = timedelta(days=7)
 MAX_UPLOADS = 100  # of one draft, under way at once
 READ = 256 * 1024
