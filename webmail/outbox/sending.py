@@ -16,28 +16,31 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any, BinaryIO, cast
 
-from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from accounts.models import Account
 from accounts.troubles import explain
 from webmail import correspondents, events, operations
-from webmail.leases import Lost, lease, new_claim
-from webmail.models import Submission, SubmissionQuerySet, SubmissionState
+from webmail.leases import Lost, lease
+from webmail.models import Submission, SubmissionState
 from webmail.outbox import filing, rates
+from webmail.outbox.jobs import Job, claim, give_back
 from webmail.outbox.line import Line, Way
 from webmail.outbox.waiting import changed, header_without, to_file, to_send
 from webmail.protocols.base import Envelope, Submitted
 from webmail.protocols.errors import DeliveryUncertain, MailError, RecipientsRefused, TooLarge
 
 log = logging.getLogger(__name__)
-CLAIM = timedelta(minutes=30)  # after this a claim of another machine counts as abandoned …
-SENDING = timedelta(hours=6)  # … and after this one that was handing a message over: a slow line takes its time
+SENDING_CLAIM = timedelta(hours=6)  # after this one of another machine is abandoned: a slow line takes its time
+CLAIMED, SENDING = SubmissionState.CLAIMED, SubmissionState.SENDING
 WAITS = (30, 60, 120, 300, 900, 1800, 3600)  # seconds between attempts; the last one repeats
 MAX_ATTEMPTS = 80  # some three days
 TURN = 30.0  # seconds of sending, and of filing, until others have their turn
-BATCH = 50  # rows read at once
+FILED_AT_ONCE = 500
+MOST_AT_ONCE = 100
+SMALL = 256 * 1024  # octets of a message
+MOMENT = 0.5  # seconds
 TELL_SECONDS = 0.5  # open pages hear of it so often
 
 
@@ -63,155 +66,132 @@ def drain(account: Account) -> bool:
 
 
 def _empty(account: Account) -> None:
-    told = time.monotonic()
     with Line(account) as line:
-        for submission in _one_by_one(to_send(), account):
-            _send(line, submission)
-            if time.monotonic() - told > TELL_SECONDS:
-                events.publish(account.user_id, "outbox")
-                told = time.monotonic()
-    for submission in _one_by_one(to_file(), account):
+        _send_all(line, account)
+    for submission in to_file().filter(account=account).order_by("sent_at").select_related("draft")[:FILED_AT_ONCE]:
+        submission.account = account
         filing.file(submission)
     events.publish(account.user_id, "outbox")
 
 
-def _one_by_one(which: SubmissionQuerySet, account: Account) -> Iterator[Submission]:
-    """Each once, the one that waits longest first, for as long as a turn is."""
-    until, seen = time.monotonic() + TURN, set[int]()
-    while True:
-        some = which.filter(account=account).order_by("not_before", "pk").select_related("draft")
-        batch = [one for one in some[: BATCH + len(seen)] if one.pk not in seen]
-        if not batch:
-            return
-        for submission in batch:
-            if time.monotonic() > until:
-                return
-            seen.add(submission.pk)
-            submission.account = account
-            yield submission
+def _send_all(line: Line, account: Account) -> None:
+    """For as long as a turn is. As many are claimed at once as go out in a moment: what is claimed cannot be taken back."""
+    until, at_once, told = time.monotonic() + TURN, 1, time.monotonic()
+    while time.monotonic() < until and (jobs := claim(account, at_once)):
+        began, written = time.monotonic(), dict[str, datetime]()
+        try:
+            while jobs and time.monotonic() < until:
+                job = jobs.pop(0)
+                if _send(line, job):
+                    written |= dict.fromkeys(job.row.recipients[: correspondents.MAX_RECIPIENTS], timezone.now())
+        finally:
+            give_back(jobs)
+            correspondents.wrote_to(account, ((email, "", at) for email, at in written.items()))
+        took = time.monotonic() - began
+        at_once = max(1, min(MOST_AT_ONCE, at_once * 2 if took < MOMENT / 2 else at_once // 2))
+        if time.monotonic() - told > TELL_SECONDS:
+            events.publish(account.user_id, "outbox")
+            told = time.monotonic()
 
 
-def _claim(submission: Submission) -> SubmissionQuerySet | None:
-    """The row as ours alone, or None if it is another's or another one now; every later change goes through it, so that a
-    claim that was lost changes nothing."""
-    now, claim = timezone.now(), new_claim()
-    free = Submission.objects.filter(
-        pk=submission.pk, state=SubmissionState.WAITING, not_before__lte=now, raw=submission.raw.name,
-        attempts=submission.attempts,
-    )  # fmt: skip
-    submission.attempts += 1
-    claimed = free.update(
-        state=SubmissionState.CLAIMED, claimed_by=claim, claimed_until=now + CLAIM, attempts=submission.attempts
-    )
-    return Submission.objects.filter(pk=submission.pk, claimed_by=claim) if claimed else None
-
-
-def _send(line: Line, submission: Submission) -> None:
-    held = rates.held(submission)
-    if held:
-        _hold(submission, held)
-        return
-    mine = _claim(submission)
-    if mine is None:
-        return
+def _send(line: Line, job: Job) -> bool:
+    """True if it was sent."""
+    held = rates.held(job.row)
+    if held:  # over the rate, it waits, which is no attempt
+        job.done(CLAIMED, SubmissionState.WAITING, not_before=held.until, trouble=held.why, detail="")
+        changed(job.row)
+        return False
     try:
-        submitted, way = _hand_over(line, submission, mine)
+        submitted, way = _hand_over(line, job)
     except Lost:
-        return  # taken from us while we connected; nothing was handed over
+        return False  # taken from us while we connected; nothing was handed over
     except MailError as error:
-        _not_sent(submission, mine, error, line.host)
+        _not_sent(job, error, line.host)
+        return False
     except Exception:  # ours, not the server's: the person decides, as after a crash
-        log.exception("submission %s", submission.pk)
-        _broken(submission, mine)
-    else:
-        _sent(submission, mine, submitted, way)
+        log.exception("submission %s", job.row.pk)
+        words = {"trouble": _("An error in Postkasse; the operator finds it in the log.")}
+        state = SubmissionState.UNCERTAIN if job.row.state == SENDING else SubmissionState.REFUSED
+        job.done(SubmissionState(job.row.state), state, **words)
+        changed(job.row)
+        return False
+    _sent(job, submitted, way)
+    return True
 
 
-def _hold(submission: Submission, held: rates.Held) -> None:
-    """Over the rate: it waits, which is no attempt."""
-    waiting = Submission.objects.filter(pk=submission.pk, state=SubmissionState.WAITING, attempts=submission.attempts)
-    waiting.update(not_before=held.until, trouble=held.why, detail="")
-    changed(submission)
-
-
-def _hand_over(line: Line, submission: Submission, mine: SubmissionQuerySet) -> tuple[Submitted, Way]:
+def _hand_over(line: Line, job: Job) -> tuple[Submitted, Way]:
     """Raises MailError, and Lost before anything left."""
-    envelope = Envelope(
-        submission.sender, tuple(submission.recipients), submission.message_id, notify=submission.notify
-    )
-    way = line.way(submission.sender)
+    row = job.row
+    envelope = Envelope(row.sender, tuple(row.recipients), row.message_id, notify=row.notify)
+    way = line.way(row.sender)
     limit = way.transport.max_size
-    if limit and submission.size > limit:
+    if limit and row.size > limit:
         raise TooLarge(_("%(host)s takes at most %(limit)d octets.") % {"host": way.host, "limit": limit})
-    with _without_bcc(submission) as message:
-        return line.submit(envelope, message, lambda: _begin(mine))
+    with _without_bcc(row) as message:
+        return line.submit(envelope, message, lambda: _begin(job))
 
 
-def _begin(mine: SubmissionQuerySet) -> None:
+def _begin(job: Job) -> None:
     """Committed before the first octet of the message leaves; from here on a crash leaves it uncertain. Raises Lost."""
     now = timezone.now()
-    claimed = mine.filter(state=SubmissionState.CLAIMED)
-    if not claimed.update(
-        state=SubmissionState.SENDING, handed_over=True, begun_at=now, claimed_until=now + SENDING
-    ):  # fmt: skip
+    if not job.change(CLAIMED, state=SENDING, handed_over=True, begun_at=now, claimed_until=now + SENDING_CLAIM):
         raise Lost
 
 
-def _sent(submission: Submission, mine: SubmissionQuerySet, submitted: Submitted, way: Way) -> None:
-    now = timezone.now()
-    mine.update(
-        state=SubmissionState.SENT, sent_at=now, refused=dict(submitted.refused), trouble="", relayed=way.relayed,
-        detail=submitted.reply[:500], claimed_by="", claimed_until=None,
-        tries=submission.tried(SubmissionState.SENT, submitted.reply, way.host),
+def _sent(job: Job, submitted: Submitted, way: Way) -> None:
+    row = job.row
+    job.done(
+        SENDING, SubmissionState.SENT, sent_at=timezone.now(), refused=dict(submitted.refused), trouble="",
+        attempts=row.attempts + 1, relayed=way.relayed, detail=submitted.reply[:500],
+        tries=row.tried(SubmissionState.SENT, submitted.reply, way.host),
     )  # fmt: skip
-    with transaction.atomic():
-        to = submission.recipients[: correspondents.MAX_RECIPIENTS]
-        correspondents.wrote_to(submission.account, ((email, "", now) for email in to))
-        _mark_source(submission)
+    if row.source:  # type: ignore[attr-defined]
+        _mark_source(row)
 
 
-def _not_sent(submission: Submission, mine: SubmissionQuerySet, error: MailError, host: str) -> None:
+def _not_sent(job: Job, error: MailError, host: str) -> None:
+    row = job.row
     trouble = explain(error, host)
+    attempts = row.attempts + 1
     changes: dict[str, Any] = {
-        "trouble": f"{trouble.what} {trouble.advice}", "detail": trouble.detail, "claimed_by": "", "claimed_until": None,
+        "trouble": f"{trouble.what} {trouble.advice}", "detail": trouble.detail, "attempts": attempts
     }  # fmt: skip
+    state = SubmissionState.REFUSED
     if isinstance(error, DeliveryUncertain):
-        changes["state"] = SubmissionState.UNCERTAIN
-    elif error.retryable and submission.attempts < MAX_ATTEMPTS:
-        changes |= {"state": SubmissionState.WAITING, "not_before": next_try(submission.attempts)}
-    else:
-        changes["state"] = SubmissionState.REFUSED
+        state = SubmissionState.UNCERTAIN
+    elif error.retryable and attempts < MAX_ATTEMPTS:
+        state = SubmissionState.WAITING
+        changes["not_before"] = next_try(attempts)
     if isinstance(error, RecipientsRefused):
         changes["refused"] = dict(error.refused)
-    said = f"{error.code.partition(' ')[0]} {error.detail}".strip() if error.code[:1].isdigit() else error.detail
-    changes["tries"] = submission.tried(changes["state"], said, host)
-    mine.update(**changes)
-    log.info("submission %s: %s (%s)", submission.pk, type(error).__name__, error.detail[:200])
-    submission.state = changes["state"]
-    changed(submission)
-
-
-def _broken(submission: Submission, mine: SubmissionQuerySet) -> None:
-    words = {
-        "trouble": _("An error in Postkasse; the operator finds it in the log."), "claimed_by": "", "claimed_until": None,
-    }  # fmt: skip
-    mine.filter(state=SubmissionState.CLAIMED).update(state=SubmissionState.REFUSED, **words)
-    mine.filter(state=SubmissionState.SENDING).update(state=SubmissionState.UNCERTAIN, **words)
-    changed(submission)
+    code = error.code.partition(" ")[0]
+    said = f"{code} {error.detail}" if code.isdigit() else error.detail
+    job.done(SubmissionState(row.state), state, **changes, tries=row.tried(state, said, host))
+    log.info("submission %s: %s (%s)", row.pk, type(error).__name__, error.detail[:200])
+    changed(row)
 
 
 def next_try(attempts: int) -> datetime:
     return timezone.now() + timedelta(seconds=WAITS[min(attempts, len(WAITS)) - 1])
 
 
+def _opened(submission: Submission) -> BinaryIO:
+    """A small one is read at once: it is gone through three times."""
+    raw = cast(BinaryIO, submission.raw.storage.open(submission.raw.name or "", "rb"))
+    if submission.size > SMALL:
+        return raw
+    with raw:
+        return io.BytesIO(raw.read())
+
+
 @contextlib.contextmanager
 def _without_bcc(submission: Submission) -> Iterator[BinaryIO]:
     """The message as recipients get it: the Bcc field belongs to the sender's copy alone (RFC 5322 §3.6.3)."""
-    with submission.raw.open("rb") as raw:
-        kept, has_bcc = header_without(cast(BinaryIO, raw), b"bcc:")
+    with _opened(submission) as raw:
+        kept, has_bcc = header_without(raw, b"bcc:")
         if not has_bcc:
             raw.seek(0)
-            yield cast(BinaryIO, raw)
+            yield raw
             return
         with tempfile.TemporaryFile() as out:
             out.write(kept)

@@ -232,7 +232,9 @@ def recover() -> None:
         if submission.state == SubmissionState.SENT:
             same.update(claimed_by="", claimed_until=None)
         elif submission.state == SubmissionState.CLAIMED:
-            same.update(state=SubmissionState.WAITING, claimed_by="", claimed_until=None)
+            same.update(
+                state=SubmissionState.WAITING, claimed_by="", claimed_until=None, attempts=submission.attempts + 1
+            )
         else:
             trouble = explain(DeliveryUncertain(), submission.account.label)
             tries = submission.tried(SubmissionState.UNCERTAIN, "", submission.account.label)

@@ -177,9 +177,8 @@ class SMTPTransport:
         try:
             with smtp_errors():
                 refused = self._envelope(mail_from, recipients, notify)
-                if before_data:
-                    before_data()
-            reply = self._send_chunks(raw) if self._smtp.has_extn("chunking") else self._send_data(raw)
+            send = self._send_chunks if self._smtp.has_extn("chunking") else self._send_data
+            reply = send(raw, before_data or _nothing)
         except BaseException as error:
             if not isinstance(error, MailError) or error.connection_lost or error.code.startswith("421"):
                 self._abandon()  # 421: the server closes the connection, RFC 5321 §3.8
@@ -251,23 +250,27 @@ class SMTPTransport:
         if not 200 <= reply[0] <= 299:
             raise reply_error(*reply)
 
-    def _send_data(self, raw: BinaryIO) -> str:  # RFC 5321 §4.1.1.4
+    def _send_data(self, raw: BinaryIO, before_data: Callable[[], None]) -> str:  # RFC 5321 §4.1.1.4
         """Until the final dot is out, nothing has been handed over."""
         with smtp_errors():
-            code, reply = self._smtp.docmd("DATA")
-            if code != 354:
-                raise reply_error(code, reply)
             self._in_step = False
+            self._command("DATA")
+            before_data()  # while the server makes up its mind
+            code, reply = self._smtp.getreply()
+            if code != 354:
+                self._in_step = True
+                raise reply_error(code, reply)
             raw.seek(0)
             for block in _stuffed(raw):
                 self._push(block)
             self._nothing_said()
         return self._finish(b".\r\n")
 
-    def _send_chunks(self, raw: BinaryIO) -> str:  # RFC 3030 §2
+    def _send_chunks(self, raw: BinaryIO, before_data: Callable[[], None]) -> str:  # RFC 3030 §2
         """As BDAT: nothing is doubled and no leave is waited for. Until the very last octet is out, nothing has been
         handed over: a server that has less of a chunk than was announced has no message."""
         ahead = CHUNKS_AHEAD if self._smtp.has_extn("pipelining") else 1  # RFC 3030 §4.2
+        before_data()
         self._in_step = False
         raw.seek(0)
         with smtp_errors():
@@ -389,6 +392,10 @@ def _measure(raw: BinaryIO) -> tuple[int, bool]:
     while not eight_bit and (block := raw.read(BLOCK)):
         eight_bit = not block.isascii()
     return raw.seek(0, os.SEEK_END), eight_bit
+
+
+def _nothing() -> None:
+    """Before a message leaves whose caller does not want to know."""
 
 
 def _xtext(text: str) -> str:  # RFC 3461 §4
