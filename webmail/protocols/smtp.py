@@ -81,6 +81,8 @@ class _SMTP(smtplib.SMTP):
         if not self.has_extn("starttls"):
             raise InsecureConnection("the server does not offer STARTTLS", "TLS")
         code, reply = self.docmd("STARTTLS")
+        if 400 <= code <= 499:
+            raise reply_error(code, reply)  # RFC 3207 §4: for the moment; never without it meanwhile
         if code != 220:
             raise InsecureConnection(clean_detail(reply), str(code))
         nothing_injected(self.file.buffered())
@@ -345,7 +347,7 @@ class SMTPTransport:
     def close(self) -> None:
         if self._smtp.sock is not None:
             with contextlib.suppress(OSError, smtplib.SMTPException, MailError):
-                self._smtp.sock.settimeout(5.0)  # politeness has its limits
+                self._smtp.sock.settimeout(min(5.0, self._server.timeout))  # politeness has its limits
                 self._smtp.docmd("QUIT")  # RFC 5321 §4.1.1.10
         self._abandon()
 
