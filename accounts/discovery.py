@@ -168,8 +168,9 @@ def resolve(url: ServerURL) -> Server:
     """What the adapters connect to. Raises Unreachable or Refused (see public_addresses)."""
     addresses = () if _is_operators(url) else public_addresses(url.host, url.port)
     return Server(
-        url.protocol, url.host, url.port, url.security, addresses, settings.MAIL_CA_FILE, float(settings.MAIL_TIMEOUT)
-    )
+        url.protocol, url.host, url.port, url.security, addresses, settings.MAIL_CA_FILE, float(settings.MAIL_TIMEOUT),
+        float(settings.MAIL_PATIENCE),
+    )  # fmt: skip
 
 
 # --- discovery --------------------------------------------------------------------------------------------------

@@ -139,6 +139,8 @@ class Account(models.Model):
     sync_lease = models.DateTimeField(null=True)
     sync_wanted = models.BooleanField(default=False)  # asked for while a sync was running, which may have passed it by
     sync_holder = models.CharField(max_length=120, blank=True)
+    sending_lease = models.DateTimeField(null=True)
+    sending_holder = models.CharField(max_length=120, blank=True)  # the process that empties its outbox
     sync_done = models.PositiveIntegerField(default=0)
     sync_total = models.PositiveIntegerField(default=0)
     sync_rate = models.PositiveIntegerField(default=0)  # messages a second, of what sync_done and sync_total are about
@@ -160,6 +162,10 @@ class Account(models.Model):
     trouble_detail = models.TextField(blank=True)
     trouble_since = models.DateTimeField(null=True)  # the first of the failures in a row
     files_sent = models.BooleanField(default=False)  # the provider files sent mail by itself
+    outgoing_settled = models.BooleanField(default=True)  # False: a guess, other ports are tried where it fails
+    message_limit = models.PositiveBigIntegerField(
+        default=0
+    )  # octets that the outgoing server takes; 0: it did not say
     believed = models.CharField(max_length=500, blank=True)  # servers whose Authentication-Results count, by spaces
 
     objects = AccountQuerySet.as_manager()
@@ -255,7 +261,9 @@ class Account(models.Model):
     def open_transport(self) -> Transport:
         """A new authenticated connection to the submission server. Raises MailError."""
         server = self._server(self.outgoing)
-        return open_transport(server, self.credentials_for(server.host), settings.EHLO_NAME)
+        transport = open_transport(server, self.credentials_for(server.host), settings.EHLO_NAME)
+        self.learn_limit(transport.max_size or 0)
+        return transport
 
     def _server(self, url: str) -> Server:
         server = replace(resolve(ServerURL.parse(url)), without=frozenset(self.switched_off))
@@ -268,6 +276,13 @@ class Account(models.Model):
         if offered != self.capabilities:
             self.capabilities = offered
             Account.objects.filter(pk=self.pk).update(capabilities=offered)
+
+    def learn_limit(self, octets: int) -> None:
+        """Remember what the outgoing server takes, so that it can be said before anything is uploaded."""
+        octets = min(octets, 2**63 - 1)
+        if octets != self.message_limit:
+            self.message_limit = octets
+            Account.objects.filter(pk=self.pk).update(message_limit=octets)
 
     def report(self, error: MailError, what: str) -> None:
         """Remember a failure for the person to see; one that only they can mend stops further tries. Nothing is

@@ -1,4 +1,5 @@
-"""One runner per account, across processes and machines: a lease in the account's row, renewed while it works.
+"""One runner per account and kind of work, across processes and machines: a lease in the account's row, renewed while it
+works.
 
 A holder that died on this machine is seen at once (its process is gone); one on another machine when its lease ends.
 """
@@ -18,7 +19,7 @@ from django.db import DatabaseError, connection
 from django.db.models import Q
 from django.utils import timezone
 
-from accounts.models import Account
+from accounts.models import Account, AccountQuerySet
 
 LEASE = timedelta(minutes=3)
 RENEW_SECONDS = 45.0
@@ -96,33 +97,38 @@ class Lost(Exception):
 
 
 class Lease:
-    def __init__(self, account_id: int) -> None:
+    """``work``: "sync" or "sending", each with columns of its own."""
+
+    def __init__(self, account_id: int, work: str = "sync") -> None:
         self.account_id = account_id
         self.name = new_claim()
+        self._holder, self._until = f"{work}_holder", f"{work}_lease"
 
     def take(self) -> bool:
-        now = timezone.now()
-        free = Q(sync_holder="") | Q(sync_lease__lt=now) | Q(sync_lease__isnull=True)
-        holder = Account.objects.filter(pk=self.account_id).values_list("sync_holder", flat=True).first()
-        if holder and has_died(holder):
-            free |= Q(sync_holder=holder)
+        now, holder, until = timezone.now(), self._holder, self._until
+        free = Q(**{holder: ""}) | Q(**{f"{until}__lt": now}) | Q(**{f"{until}__isnull": True})
+        held_by = Account.objects.filter(pk=self.account_id).values_list(holder, flat=True).first()
+        if held_by and has_died(held_by):
+            free |= Q(**{holder: held_by})
         mine = Account.objects.filter(free, pk=self.account_id)
-        return bool(mine.update(sync_holder=self.name, sync_lease=now + LEASE))
+        return bool(mine.update(**{holder: self.name, until: now + LEASE}))
 
     def renew(self) -> None:
         """Raises Lost."""
-        mine = Account.objects.filter(pk=self.account_id, sync_holder=self.name)
-        if not mine.update(sync_lease=timezone.now() + LEASE):
+        if not self._mine().update(**{self._until: timezone.now() + LEASE}):
             raise Lost
 
     def release(self) -> None:
-        Account.objects.filter(pk=self.account_id, sync_holder=self.name).update(sync_holder="", sync_lease=None)
+        self._mine().update(**{self._holder: "", self._until: None})
+
+    def _mine(self) -> AccountQuerySet:
+        return Account.objects.filter(**{"pk": self.account_id, self._holder: self.name})
 
 
 @contextmanager
-def lease(account: Account) -> Iterator[Lease | None]:
+def lease(account: Account, work: str = "sync") -> Iterator[Lease | None]:
     """The lease for the length of the block, or None if somebody else holds it."""
-    held = Lease(account.pk)
+    held = Lease(account.pk, work)
     if not held.take():
         yield None
         return

@@ -100,14 +100,22 @@ SECURE_REFERRER_POLICY = "same-origin"
 # Operator's table of known mail domains (README, "Servers you know").
 SERVERS_FILE = os.environ.get("WEBMAIL_SERVERS", "")
 MAIL_DOMAINS: dict[str, dict[str, Any]] = {}
+MAIL_RELAY: dict[str, Any] = {}  # for accounts whose own outgoing server cannot be reached (accounts/relay.py)
 if SERVERS_FILE:
     try:
-        MAIL_DOMAINS = tomllib.loads(Path(SERVERS_FILE).read_text()).get("domains", {})
+        _table = tomllib.loads(Path(SERVERS_FILE).read_text())
+        MAIL_DOMAINS, MAIL_RELAY = _table.get("domains", {}), _table.get("relay", {})
     except (OSError, tomllib.TOMLDecodeError) as error:
         raise ImproperlyConfigured(f"WEBMAIL_SERVERS: {SERVERS_FILE}: {error}") from error
 # A certificate authority of one's own, beside the system's, for mail servers inside the house.
 MAIL_CA_FILE = os.environ.get("WEBMAIL_CA_FILE") or None
-MAIL_TIMEOUT = 30  # seconds, each read and write
+MAIL_TIMEOUT = _number("WEBMAIL_TIMEOUT", 30)  # seconds, each read and write
+MAIL_PATIENCE = 600  # seconds for the answer to a whole message handed over (RFC 5321 §4.5.3.2.6)
+# How much may be sent, 0 for no limit; what is over it waits. Of each account, and of each person over all their accounts.
+ACCOUNT_MESSAGES_AN_HOUR = _number("WEBMAIL_ACCOUNT_MESSAGES_AN_HOUR", 0)
+ACCOUNT_RECIPIENTS_A_DAY = _number("WEBMAIL_ACCOUNT_RECIPIENTS_A_DAY", 0)
+USER_MESSAGES_AN_HOUR = _number("WEBMAIL_USER_MESSAGES_AN_HOUR", 0)
+USER_RECIPIENTS_A_DAY = _number("WEBMAIL_USER_RECIPIENTS_A_DAY", 0)
 # What EHLO says; an address literal tells nothing of this machine (RFC 5321 §4.1.4).
 EHLO_NAME = os.environ.get("WEBMAIL_EHLO", "[127.0.0.1]")
 ATTACHMENT_LIMIT = _number("WEBMAIL_ATTACHMENT_LIMIT", 25) * 1_000_000  # octets of one message, after encoding

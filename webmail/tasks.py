@@ -101,7 +101,9 @@ def send(submission_id: int) -> None:
     account = Account.objects.select_related("user").filter(submissions=submission_id).first()
     if account:
         with _language_of(account):
-            outbox.process(submission_id)
+            more = outbox.drain(account)
+        if more:  # to the end of the queue, so that others get their turn
+            nudge_send(submission_id)
 
 
 @shared_task(name="webmail.read", ignore_result=True, time_limit=AT_MOST)
@@ -162,6 +164,8 @@ def sweep() -> None:
         fetch_pictures.delay(account_id)
     for submission_id in outbox.due():
         send.delay(submission_id)
+    for submission_id, seconds in outbox.soon():
+        send.apply_async([submission_id], countdown=seconds)
     for account_id in operations.unspread():
         spread.delay(account_id)
     waiting = Operation.objects.filter(_reachable("account__"), not_before__lte=timezone.now()).open()

@@ -41,8 +41,8 @@ class Broken(Exception):
 
 
 def size_limit(account: Account) -> int:
-    """Octets of a whole message, after encoding."""
-    return settings.ATTACHMENT_LIMIT
+    """Octets of a whole message, after encoding: the operator's limit, or what the account's server takes (RFC 1870)."""
+    return min(settings.ATTACHMENT_LIMIT, account.message_limit or settings.ATTACHMENT_LIMIT)
 
 
 def encoded_size(draft: Draft) -> float:

@@ -196,7 +196,11 @@ class Submission(models.Model):
 
     waiting → claimed (one worker, by a conditional update) → sending (the message is being handed over) → sent.
     A worker that dies while *claimed* handed nothing over: back to waiting. One that dies while *sending* leaves the
-    submission *uncertain*: the program never sends it again, the person decides. Filing in Sent is a step of its own."""
+    submission *uncertain*: the program never sends it again, the person decides. Filing in Sent is a step of its own.
+    *Scheduled* is what waits for a time that the person chose (``send_at``). ``tries`` are the last KEPT_TRIES attempts:
+    of each ``at`` (ISO 8601), ``host``, ``how`` (a SubmissionState: what it came to) and ``said``, the server's words."""
+
+    KEPT_TRIES = 20
 
     account = models.ForeignKey(Account, models.CASCADE, related_name="submissions")
     draft = models.OneToOneField(Draft, models.SET_NULL, null=True, related_name="submission")
@@ -211,7 +215,13 @@ class Submission(models.Model):
     filing_attempts = models.PositiveSmallIntegerField(default=0)
     created_at = models.DateTimeField(default=timezone.now)
     not_before = models.DateTimeField(default=timezone.now)
+    send_at = models.DateTimeField(null=True)  # chosen by the person; not_before moves when a try has failed
+    notify = models.BooleanField(default=False)  # servers are asked to tell of delivery (RFC 3461)
+    recipient_count = models.PositiveIntegerField(default=0)
     handed_over = models.BooleanField(default=False)  # to the server, once, however that ended
+    begun_at = models.DateTimeField(null=True)  # when it was last handed over
+    relayed = models.BooleanField(default=False)  # through the operator's relay, not the account's own server
+    tries = models.JSONField(default=list)
     claimed_by = models.CharField(max_length=120, blank=True)
     claimed_until = models.DateTimeField(null=True)
     attempts = models.PositiveSmallIntegerField(default=0)
@@ -224,13 +234,33 @@ class Submission(models.Model):
     objects = SubmissionQuerySet.as_manager()
 
     class Meta:
-        indexes = [models.Index(fields=["state", "not_before"]), models.Index(fields=["account", "state"])]
+        indexes = [
+            models.Index(fields=["state", "not_before"]),
+            models.Index(fields=["account", "state"]),
+            models.Index(fields=["account", "begun_at"], name="sent_lately"),
+        ]
         ordering = ["-id"]
 
     @property
     def seconds(self) -> int:
         """How long it is held back still."""
         return max(0, round((self.not_before - timezone.now()).total_seconds()))
+
+    @property
+    def is_scheduled(self) -> bool:
+        """It waits for the time that the person chose, and not since a server asked for patience."""
+        return (
+            self.state == SubmissionState.WAITING
+            and self.send_at is not None
+            and not self.attempts
+            and self.not_before > timezone.now()
+        )
+
+    def tried(self, how: str, said: str, host: str) -> list[dict[str, str]]:
+        """The tries with one more, for the caller to save."""
+        one = {"at": timezone.now().isoformat(timespec="seconds"), "host": host, "how": how, "said": said[:500]}
+        self.tries = [*self.tries, one][-self.KEPT_TRIES :]
+        return self.tries
 
     @property
     def needs_person(self) -> bool:

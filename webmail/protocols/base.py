@@ -43,7 +43,8 @@ class Security(enum.StrEnum):
 @dataclass(frozen=True, slots=True)
 class Server:
     """Where to connect. ``addresses``, when given, are the only IP addresses that may be used (already checked by the
-    caller); ``host`` is then only the name for TLS and SASL. ``timeout`` in seconds, for every single read and write.
+    caller); ``host`` is then only the name for TLS and SASL. ``timeout`` in seconds, for every single read and write;
+    ``patience`` for the answer to a whole message handed over, which a server may think about (RFC 5321 §4.5.3.2.6).
     ``without`` are words, in upper case, that are ignored where the server offers them, because what it makes of them is
     broken: capabilities of IMAP and POP3, keywords of EHLO."""
 
@@ -54,6 +55,7 @@ class Server:
     addresses: tuple[str, ...] = ()
     ca_file: str | None = None
     timeout: float = 30.0
+    patience: float = 600.0
     without: frozenset[str] = frozenset()
 
 
@@ -199,19 +201,23 @@ class Quota:
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """The SMTP envelope (RFC 5321 §2.3.1), apart from the message's header."""
+    """The SMTP envelope (RFC 5321 §2.3.1), apart from the message's header. ``notify`` asks that servers tell of
+    delivery, where they do such a thing (RFC 3461)."""
 
     sender: str
     recipients: tuple[str, ...]
     message_id: str = ""  # for DSN ENVID and error reports only
+    notify: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Submitted:
-    """Accepted for delivery; ``refused`` names recipients that were not (reply text by address), ``reply`` the final words."""
+    """Accepted for delivery; ``refused`` names recipients that were not (reply text by address), ``reply`` the final words;
+    ``notified`` says that the server promised to tell of delivery."""
 
     refused: Mapping[str, str] = field(default_factory=dict)
     reply: str = ""
+    notified: bool = False
 
 
 class Watch(Protocol):
@@ -330,6 +336,10 @@ class Transport(Protocol):
     """Hands a message over for delivery. One authenticated submission connection (RFC 6409)."""
 
     max_size: int | None  # octets, from SIZE (RFC 1870)
+
+    @property
+    def usable(self) -> bool:
+        """False once the connection is known to be of no use: another message needs another one."""
 
     def submit(self, envelope: Envelope, raw: BinaryIO, before_data: Callable[[], None] | None = None) -> Submitted:
         """Calls ``before_data`` when recipients were accepted and before any of the message leaves; what it raises ends

@@ -388,6 +388,7 @@ class MemoryTransport:
         server.check("connect")
         self._server = server
         self.max_size = server.max_size
+        self.usable = True
 
     def submit(self, envelope: Envelope, raw: BinaryIO, before_data: Callable[[], None] | None = None) -> Submitted:
         raw.seek(0)

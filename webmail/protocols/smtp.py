@@ -1,7 +1,8 @@
 """SMTP submission (RFC 6409, RFC 5321) as base.Transport, on smtplib (its only user).
 
 smtplib speaks the commands; the socket, TLS, SASL and every bound are ours, and so is DATA: smtplib's would read the
-whole message into memory and cannot tell whether the final dot went out.
+whole message into memory and cannot tell whether the final dot went out. Used where offered: SIZE, 8BITMIME, SMTPUTF8,
+PIPELINING, CHUNKING, DSN, ENHANCEDSTATUSCODES.
 """
 
 from __future__ import annotations
@@ -48,6 +49,8 @@ from webmail.protocols.network import (
 LINE_LIMIT = 8 * 1024  # octets of one reply line; RFC 5321 §4.5.3.1.5 says 512, servers do not all listen
 LINES_LIMIT = 200  # lines of one reply
 INITIAL_LIMIT = 480  # octets of an initial response in the AUTH command, RFC 4954 §4 with RFC 5321 §4.5.3.1.4
+CHUNK_LIMIT = 1024 * 1024  # octets of one BDAT
+CHUNKS_AHEAD = 8  # sent before the answer to the first is read
 PIPELINE_LIMIT = 50  # RCPT commands sent ahead of their replies, so that neither side's buffer fills up
 
 _ENHANCED = re.compile(r"\s*([245]\.\d{1,3}\.\d{1,3})\b")
@@ -78,6 +81,8 @@ class _SMTP(smtplib.SMTP):
         if not self.has_extn("starttls"):
             raise InsecureConnection("the server does not offer STARTTLS", "TLS")
         code, reply = self.docmd("STARTTLS")
+        if 400 <= code <= 499:
+            raise reply_error(code, reply)  # RFC 3207 §4: for the moment; never without it meanwhile
         if code != 220:
             raise InsecureConnection(clean_detail(reply), str(code))
         nothing_injected(self.file.buffered())
@@ -93,6 +98,9 @@ class SMTPTransport:
 
     def __init__(self, server: Server, credentials: Credentials | None, local_name: str = "localhost") -> None:
         self._server = server
+        self._in_step = (
+            True  # False in the middle of a message: nothing but the end of the connection would be understood
+        )
         self._smtp = _SMTP(server, clean_argument(local_name))
         try:
             with smtp_errors():
@@ -111,6 +119,10 @@ class SMTPTransport:
             raise
         size = self._smtp.esmtp_features.get("size", "").strip()
         self.max_size = int(size) or None if re.fullmatch("[0-9]{1,20}", size) else None  # RFC 1870 §4
+
+    @property
+    def usable(self) -> bool:
+        return self._smtp.sock is not None
 
     def _greet(self) -> None:  # RFC 5321 §4.1.1.1
         code, reply = self._smtp.ehlo()
@@ -160,21 +172,24 @@ class SMTPTransport:
         if self._smtp.sock is None:
             raise Unreachable("the connection was lost earlier")
         unicode_needed = not all(map(str.isascii, (sender, *recipients)))
+        notify = envelope.notify and self._smtp.has_extn("dsn")
+        mail_from = self._mail_from(sender, size, eight_bit, unicode_needed)
+        if notify:  # RFC 3461 §4.3, §4.4
+            mail_from += " RET=HDRS" + (f" ENVID={_xtext(envelope.message_id)}" if envelope.message_id else "")
         try:
             with smtp_errors():
-                refused = self._envelope(self._mail_from(sender, size, eight_bit, unicode_needed), recipients)
-                if before_data:
-                    before_data()
-                self._begin_data()
-                self._send_body(raw)
-            reply = self._finish_data()
+                refused = self._envelope(mail_from, recipients, notify)
+            send = self._send_chunks if self._smtp.has_extn("chunking") else self._send_data
+            reply = send(raw, before_data or _nothing)
         except BaseException as error:
-            if not isinstance(error, MailError) or error.connection_lost:
+            if not isinstance(error, MailError) or error.connection_lost or error.code.startswith("421"):
+                self._abandon()  # 421: the server closes the connection, RFC 5321 §3.8
+            elif not self._in_step:
                 self._abandon()
             else:
                 self._reset()
             raise
-        return Submitted(refused, reply)
+        return Submitted(refused, reply, notify)
 
     def _addresses(self, envelope: Envelope) -> tuple[str, list[str]]:
         if not envelope.recipients:
@@ -195,7 +210,7 @@ class SMTPTransport:
             words.append("SMTPUTF8")  # RFC 6531 §3.4
         return " ".join(words)
 
-    def _envelope(self, mail_from: str, recipients: list[str]) -> dict[str, str]:
+    def _envelope(self, mail_from: str, recipients: list[str], notify: bool = False) -> dict[str, str]:
         """MAIL and RCPT; the replies of refused recipients by address. Raises if nobody was accepted."""
         pipelining = self._smtp.has_extn("pipelining")  # RFC 2920
         replies: dict[str, tuple[int, bytes]] = {}
@@ -204,7 +219,7 @@ class SMTPTransport:
             self._expect(self._smtp.getreply())
         for start in range(0, len(recipients), PIPELINE_LIMIT):
             batch = recipients[start : start + PIPELINE_LIMIT]
-            commands = [f"RCPT TO:<{recipient}>" for recipient in batch]
+            commands = [f"RCPT TO:<{recipient}>{_notify(recipient) if notify else ''}" for recipient in batch]
             if pipelining:
                 first = [mail_from] if start == 0 else []
                 self._command("\r\n".join(first + commands))
@@ -237,35 +252,84 @@ class SMTPTransport:
         if not 200 <= reply[0] <= 299:
             raise reply_error(*reply)
 
-    def _begin_data(self) -> None:
-        code, reply = self._smtp.docmd("DATA")  # RFC 5321 §4.1.1.4
-        if code != 354:
-            raise reply_error(code, reply)
+    def _send_data(self, raw: BinaryIO, before_data: Callable[[], None]) -> str:  # RFC 5321 §4.1.1.4
+        """Until the final dot is out, nothing has been handed over."""
+        with smtp_errors():
+            self._in_step = False
+            self._command("DATA")
+            before_data()  # while the server makes up its mind
+            code, reply = self._smtp.getreply()
+            if code != 354:
+                self._in_step = True
+                raise reply_error(code, reply)
+            raw.seek(0)
+            for block in _stuffed(raw):
+                self._push(block)
+            self._nothing_said()
+        return self._finish(b".\r\n")
 
-    def _send_body(self, raw: BinaryIO) -> None:
-        """Everything but the final dot. Until that is out, nothing has been handed over."""
+    def _send_chunks(self, raw: BinaryIO, before_data: Callable[[], None]) -> str:  # RFC 3030 §2
+        """As BDAT: nothing is doubled and no leave is waited for. Until the very last octet is out, nothing has been
+        handed over: a server that has less of a chunk than was announced has no message."""
+        ahead = CHUNKS_AHEAD if self._smtp.has_extn("pipelining") else 1  # RFC 3030 §4.2
+        before_data()
+        self._in_step = False
         raw.seek(0)
-        for block in _stuffed(raw):
-            self._smtp.sock.sendall(block)
-        # A server that has given up by now has closed or spoken already. Looked at here, that is no uncertainty.
+        with smtp_errors():
+            chunk, owed = b"", 0
+            for block in _whole_lines(raw, CHUNK_LIMIT):
+                if chunk:
+                    self._push(b"BDAT %d\r\n" % len(chunk) + chunk)
+                    owed += 1
+                if owed == ahead:
+                    self._expect(self._smtp.getreply())
+                    owed -= 1
+                chunk = block
+            for _ in range(owed):
+                self._expect(self._smtp.getreply())
+            chunk = b"BDAT %d LAST\r\n" % len(chunk) + chunk
+            self._push(chunk[:-1])
+            self._nothing_said()
+        return self._finish(chunk[-1:])
+
+    def _push(self, octets: bytes) -> None:
+        """Part of a message. A server that has had enough of it says why before it hangs up; that is what is raised."""
+        try:
+            self._smtp.sock.sendall(octets)
+        except OSError:
+            self._nothing_said()
+            raise
+
+    def _nothing_said(self) -> None:
+        """A server that has given up by now has closed or spoken already. Looked at here, that is no uncertainty."""
         try:
             spoke = self._smtp.file.fill_without_waiting() or bool(self._smtp.file.buffered())
         except EOFError as error:
             raise Unreachable("the server closed the connection") from error
-        if spoke:
-            code, reply = self._smtp.getreply()
-            raise Unreachable(clean_detail(reply), _codes(code, reply))
+        if not spoke:
+            return
+        code, reply = self._smtp.getreply()
+        if 500 <= code <= 599:
+            raise reply_error(code, reply)
+        raise Unreachable(clean_detail(reply), _codes(code, reply))
 
-    def _finish_data(self) -> str:
-        """The final dot and the answer to it. Losing the connection from here on leaves it open what happened."""
+    def _finish(self, last: bytes) -> str:
+        """What completes the message, and the answer to it. Losing the connection from here on, or an answer that is none,
+        leaves it open what happened."""
         try:
             with smtp_errors():
-                self._smtp.sock.sendall(b".\r\n")
+                self._smtp.sock.sendall(last)
+                self._smtp.sock.settimeout(self._server.patience)
                 code, reply = self._smtp.getreply()
+                self._smtp.sock.settimeout(self._server.timeout)
         except MailError as error:
             raise DeliveryUncertain(error.detail, error.code) from error
         if not 200 <= code <= 299:
+            if not 400 <= code <= 599:
+                raise DeliveryUncertain(clean_detail(reply), _codes(code, reply))
+            self._in_step = True
             raise reply_error(code, reply)
+        self._in_step = True
         return f"{code} {clean_detail(reply)}"
 
     def _reset(self) -> None:
@@ -283,7 +347,7 @@ class SMTPTransport:
     def close(self) -> None:
         if self._smtp.sock is not None:
             with contextlib.suppress(OSError, smtplib.SMTPException, MailError):
-                self._smtp.sock.settimeout(5.0)  # politeness has its limits
+                self._smtp.sock.settimeout(min(5.0, self._server.timeout))  # politeness has its limits
                 self._smtp.docmd("QUIT")  # RFC 5321 §4.1.1.10
         self._abandon()
 
@@ -332,11 +396,29 @@ def _measure(raw: BinaryIO) -> tuple[int, bool]:
     return raw.seek(0, os.SEEK_END), eight_bit
 
 
-def _stuffed(raw: BinaryIO) -> Iterator[bytes]:
-    """The message as DATA takes it (RFC 5321 §4.5.2): leading dots doubled, complete last line, and every line end
-    CRLF: a bare one is what the next server may take for the end of the message (SMTP smuggling)."""
+def _nothing() -> None:
+    """Before a message leaves whose caller does not want to know."""
+
+
+def _xtext(text: str) -> str:  # RFC 3461 §4
+    return "".join(c if "!" <= c <= "~" and c not in "+=" else "".join(f"+{o:02X}" for o in c.encode()) for c in text)
+
+
+def _notify(recipient: str) -> str:  # RFC 3461 §4.1, §4.2; for letters beyond ASCII RFC 6533 §3
+    kind = "rfc822" if recipient.isascii() else "utf-8"
+    original = _xtext(recipient) if recipient.isascii() else _utf8_address(recipient)
+    return f" NOTIFY=SUCCESS,FAILURE,DELAY ORCPT={kind};{original}"
+
+
+def _utf8_address(address: str) -> str:  # RFC 6533 §3, utf-8-addr-xtext
+    return "".join(c if "!" <= c <= "~" and c not in "+=\\" else f"\\x{{{ord(c):X}}}" for c in address)
+
+
+def _whole_lines(raw: BinaryIO, size: int = BLOCK) -> Iterator[bytes]:
+    """The message with a complete last line, and every line end CRLF: a bare one is what the next server may take for the
+    end of the message (SMTP smuggling)."""
     carry, line_start = b"", True
-    while block := raw.read(BLOCK):
+    while block := raw.read(size):
         block = carry + block
         carry = b"\r" if block.endswith(b"\r") else b""  # its LF may be in the next block
         block = block.removesuffix(b"\r") if carry else block
@@ -345,11 +427,19 @@ def _stuffed(raw: BinaryIO) -> Iterator[bytes]:
             block = _BARE.sub(b"\r\n", block)
         if not block:
             continue
-        stuffed = block.replace(b"\n.", b"\n..")
-        yield b"." + stuffed if line_start and block.startswith(b".") else stuffed
+        yield block
         line_start = block.endswith(b"\n")
     if carry or not line_start:
         yield b"\r\n"
+
+
+def _stuffed(raw: BinaryIO) -> Iterator[bytes]:
+    """The message as DATA takes it: leading dots doubled (RFC 5321 §4.5.2)."""
+    line_start = True
+    for block in _whole_lines(raw):
+        stuffed = block.replace(b"\n.", b"\n..")
+        yield b"." + stuffed if line_start and block.startswith(b".") else stuffed
+        line_start = block.endswith(b"\n")
 
 
 # --- errors -----------------------------------------------------------------------------------------------------------

@@ -1,0 +1,74 @@
+"""kill -9 at each point between the click and the copy in Sent; and two workers that want the same row."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from tests.outbox.rig import MAY_HAVE_LEFT, POINTS, Rig
+from tests.second_client import second_client
+from tests.servers import Dovecot, SMTPServer
+
+_numbers = itertools.count(1)
+
+
+@dataclass
+class World:
+    rig: Rig
+    dovecot: Dovecot
+    smtp: SMTPServer
+
+    def write(self, address: str, subject: str) -> int:
+        incoming, outgoing = f"imap://localhost:{self.dovecot.imap_port}", f"smtp://localhost:{self.smtp.port}"
+        return self.rig.tell("write", address=address, subject=subject, incoming=incoming, outgoing=outgoing)
+
+    def filed(self, address: str) -> list[str]:
+        with second_client(self.dovecot, address) as client:
+            return client.subjects("Sent")
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    with Dovecot() as dovecot, SMTPServer() as smtp:
+        table = {"incoming": f"imap://localhost:{dovecot.imap_port}", "outgoing": f"smtp://localhost:{smtp.port}"}
+        with Rig(tmp_path_factory.mktemp("rig"), {"kill.test": table}) as rig:
+            yield World(rig, dovecot, smtp)
+
+
+@pytest.fixture
+def address() -> str:
+    return f"killed{next(_numbers)}@kill.test"
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_a_worker_killed_at_a_point_loses_nothing_and_sends_nothing_twice(
+    world: World, address: str, point: str
+) -> None:
+    number = world.write(address, point)
+    world.smtp.clear()
+    assert world.rig.tell("work", numbers=[number], point=point) == [-9]
+    for _ in range(2):
+        assert world.rig.tell("work", numbers=[number], recover=True) == [0]
+    row = world.rig.tell("state", number=number)
+    if point in MAY_HAVE_LEFT:
+        assert row["state"] == "uncertain"
+        assert not row["gone"]
+        assert len(world.smtp.received) <= 1
+        return
+    assert (row["state"], row["gone"]) == ("sent", True)
+    assert len(world.smtp.received) == 1
+    assert world.filed(address) == [point]
+
+
+def test_many_workers_at_once_send_each_message_once(world: World, address: str) -> None:
+    subjects = [f"Number {number}" for number in range(8)]
+    world.smtp.clear()
+    numbers = [world.write(address, subject) for subject in subjects]
+    assert set(world.rig.tell("work", numbers=[*numbers, *numbers])) == {0}
+    world.rig.tell("work", numbers=numbers[:1], recover=True)
+    assert len(world.smtp.received) == len(subjects)
+    assert sorted(world.filed(address)) == sorted(subjects)
+    assert all(world.rig.tell("state", number=number)["gone"] for number in numbers)

@@ -1,0 +1,84 @@
+"""Rows that a worker holds: claimed by a conditional update, and changed only while the claim is its own."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from functools import cache
+from typing import Any
+
+from django.db import connection
+from django.db.models import F
+from django.utils import timezone
+
+from accounts.models import Account
+from webmail.leases import new_claim
+from webmail.models import Submission, SubmissionState
+from webmail.outbox.waiting import to_send
+
+CLAIM = timedelta(minutes=30)  # after this a claim of another machine counts as abandoned
+
+
+class Job:
+    """A submission under a claim. A claim that was lost changes nothing."""
+
+    def __init__(self, submission: Submission) -> None:
+        self.row = submission
+        self._claim = submission.claimed_by
+
+    def change(self, was: SubmissionState, **values: Any) -> bool:
+        """As an update of the row while it is ours and in that state; False if it is not. Written here because Django makes
+        its SQL anew each time, which takes several times as long as the database takes to do it."""
+        given = [_ready(name, value) for name, value in values.items()]
+        with connection.cursor() as cursor:
+            cursor.execute(_update(tuple(values)), [*given, self.row.pk, self._claim, was])
+            changed = cursor.rowcount == 1
+        if changed:
+            for name, value in values.items():
+                setattr(self.row, name, value)
+        return changed
+
+    def done(self, was: SubmissionState, state: SubmissionState, **values: Any) -> bool:
+        """As change, and the claim ends."""
+        return self.change(was, state=state, claimed_by="", claimed_until=None, **values)
+
+
+def _ready(name: str, value: Any) -> Any:
+    if value is None or isinstance(value, (str, int)):
+        return value
+    if isinstance(value, datetime):
+        return connection.ops.adapt_datetimefield_value(value)
+    return Submission._meta.get_field(name).get_db_prep_save(value, connection)  # type: ignore[union-attr]
+
+
+@cache
+def _update(names: tuple[str, ...]) -> str:
+    quote = connection.ops.quote_name
+    values = ", ".join(f"{quote(name)} = %s" for name in names)
+    return f"UPDATE {quote(Submission._meta.db_table)} SET {values} WHERE id = %s AND claimed_by = %s AND state = %s"  # noqa: S608  (names of ours alone)
+
+
+def claim(account: Account, most: int) -> list[Job]:
+    """So many of what is due, as ours alone, the one that waits longest first. Nothing of them is handed over yet: if we
+    die they wait again."""
+    now, name = timezone.now(), new_claim()
+    free = to_send().filter(account=account)
+    ids = list(free.order_by("not_before", "pk").values_list("pk", flat=True)[:most])
+    if not ids or not _take(free.filter(pk__in=ids), name, now):
+        return []
+    ours = (
+        Submission.objects.filter(pk__in=ids, claimed_by=name).order_by("not_before", "pk").defer("subject", "trouble")
+    )
+    jobs = [Job(submission) for submission in ours.annotate(source=F("draft__source_id"))]
+    for job in jobs:
+        job.row.account = account
+    return jobs
+
+
+def _take(free: Any, name: str, now: datetime) -> int:
+    return free.update(state=SubmissionState.CLAIMED, claimed_by=name, claimed_until=now + CLAIM)
+
+
+def give_back(jobs: list[Job]) -> None:
+    """What was claimed and not begun."""
+    for job in jobs:
+        job.done(SubmissionState.CLAIMED, SubmissionState.WAITING)

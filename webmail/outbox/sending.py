@@ -1,0 +1,215 @@
+"""Emptying an outbox: everything of one account that is due, one message after another over one connection.
+
+One worker at a time does that for an account (a lease in its row). Whoever finds it taken may go: who holds it looks once
+more after letting it go, so that nothing put in meanwhile is passed by.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any, BinaryIO, cast
+
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from accounts.models import Account
+from accounts.troubles import explain
+from webmail import correspondents, events, operations
+from webmail.leases import Lost, lease
+from webmail.models import Submission, SubmissionState
+from webmail.outbox import filing, rates
+from webmail.outbox.jobs import Job, claim, give_back
+from webmail.outbox.line import Line, Way
+from webmail.outbox.waiting import changed, header_without, to_file, to_send
+from webmail.protocols.base import Envelope, Submitted
+from webmail.protocols.errors import DeliveryUncertain, MailError, RecipientsRefused, TooLarge
+
+log = logging.getLogger(__name__)
+SENDING_CLAIM = timedelta(hours=6)  # after this one of another machine is abandoned: a slow line takes its time
+CLAIMED, SENDING = SubmissionState.CLAIMED, SubmissionState.SENDING
+WAITS = (30, 60, 120, 300, 900, 1800, 3600)  # seconds between attempts; the last one repeats
+MAX_ATTEMPTS = 80  # some three days
+TURN = 30.0  # seconds of sending, and of filing, until others have their turn
+FILED_AT_ONCE = 500
+MOST_AT_ONCE = 100
+SMALL = 256 * 1024  # octets of a message
+MOMENT = 0.5  # seconds
+TELL_SECONDS = 0.5  # open pages hear of it so often
+
+
+def process(submission_id: int) -> bool:
+    """Do what is due for the account of this submission; see drain."""
+    account = Account.objects.select_related("user").filter(submissions=submission_id).first()
+    return drain(account) if account else False
+
+
+def drain(account: Account) -> bool:
+    """Send what waits and file what was sent, for a while; True if there is more. Safe to call any number of times, from
+    anywhere."""
+    began = time.monotonic()
+    while True:
+        with lease(account, "sending") as held:
+            if held is None:
+                return False
+            _empty(account)
+        if not (to_send().filter(account=account).exists() or to_file().filter(account=account).exists()):
+            return False
+        if time.monotonic() - began > TURN:
+            return True
+
+
+def _empty(account: Account) -> None:
+    with Line(account) as line:
+        _send_all(line, account)
+    for submission in to_file().filter(account=account).order_by("sent_at").select_related("draft")[:FILED_AT_ONCE]:
+        submission.account = account
+        filing.file(submission)
+    events.publish(account.user_id, "outbox")
+
+
+def _send_all(line: Line, account: Account) -> None:
+    """For as long as a turn is. As many are claimed at once as go out in a moment: what is claimed cannot be taken back."""
+    until, at_once, told = time.monotonic() + TURN, 1, time.monotonic()
+    while time.monotonic() < until and (jobs := claim(account, at_once)):
+        began, written = time.monotonic(), dict[str, datetime]()
+        try:
+            while jobs and time.monotonic() < until:
+                job = jobs.pop(0)
+                if _send(line, job):
+                    written |= dict.fromkeys(job.row.recipients[: correspondents.MAX_RECIPIENTS], timezone.now())
+        finally:
+            give_back(jobs)
+            correspondents.wrote_to(account, ((email, "", at) for email, at in written.items()))
+        took = time.monotonic() - began
+        at_once = max(1, min(MOST_AT_ONCE, at_once * 2 if took < MOMENT / 2 else at_once // 2))
+        if time.monotonic() - told > TELL_SECONDS:
+            events.publish(account.user_id, "outbox")
+            told = time.monotonic()
+
+
+def _send(line: Line, job: Job) -> bool:
+    """True if it was sent."""
+    held = rates.held(job.row)
+    if held:  # over the rate, it waits, which is no attempt
+        job.done(CLAIMED, SubmissionState.WAITING, not_before=held.until, trouble=held.why, detail="")
+        changed(job.row)
+        return False
+    try:
+        submitted, way = _hand_over(line, job)
+    except Lost:
+        return False  # taken from us while we connected; nothing was handed over
+    except MailError as error:
+        _not_sent(job, error, line.host)
+        return False
+    except Exception:  # ours, not the server's: the person decides, as after a crash
+        log.exception("submission %s", job.row.pk)
+        words = {"trouble": _("An error in Postkasse; the operator finds it in the log.")}
+        state = SubmissionState.UNCERTAIN if job.row.state == SENDING else SubmissionState.REFUSED
+        job.done(SubmissionState(job.row.state), state, **words)
+        changed(job.row)
+        return False
+    _sent(job, submitted, way)
+    return True
+
+
+def _hand_over(line: Line, job: Job) -> tuple[Submitted, Way]:
+    """Raises MailError, and Lost before anything left."""
+    row = job.row
+    envelope = Envelope(row.sender, tuple(row.recipients), row.message_id, notify=row.notify)
+    way = line.way(row.sender)
+    limit = way.transport.max_size
+    if limit and row.size > limit:
+        raise TooLarge(_("%(host)s takes at most %(limit)d octets.") % {"host": way.host, "limit": limit})
+    with _without_bcc(row) as message:
+        return line.submit(envelope, message, lambda: _begin(job))
+
+
+def _begin(job: Job) -> None:
+    """Committed before the first octet of the message leaves; from here on a crash leaves it uncertain. Raises Lost."""
+    now = timezone.now()
+    if not job.change(CLAIMED, state=SENDING, handed_over=True, begun_at=now, claimed_until=now + SENDING_CLAIM):
+        raise Lost
+
+
+def _sent(job: Job, submitted: Submitted, way: Way) -> None:
+    row = job.row
+    job.done(
+        SENDING, SubmissionState.SENT, sent_at=timezone.now(), refused=dict(submitted.refused), trouble="",
+        attempts=row.attempts + 1, relayed=way.relayed, detail=submitted.reply[:500],
+        tries=row.tried(SubmissionState.SENT, submitted.reply, way.host),
+    )  # fmt: skip
+    if row.source:  # type: ignore[attr-defined]
+        _mark_source(row)
+
+
+def _not_sent(job: Job, error: MailError, host: str) -> None:
+    row = job.row
+    trouble = explain(error, host)
+    attempts = row.attempts + 1
+    changes: dict[str, Any] = {
+        "trouble": f"{trouble.what} {trouble.advice}", "detail": trouble.detail, "attempts": attempts
+    }  # fmt: skip
+    state = SubmissionState.REFUSED
+    if isinstance(error, DeliveryUncertain):
+        state = SubmissionState.UNCERTAIN
+    elif error.retryable and attempts < MAX_ATTEMPTS:
+        state = SubmissionState.WAITING
+        changes["not_before"] = next_try(attempts)
+    if isinstance(error, RecipientsRefused):
+        changes["refused"] = dict(error.refused)
+    code = error.code.partition(" ")[0]
+    said = f"{code} {error.detail}" if code.isdigit() else error.detail
+    job.done(SubmissionState(row.state), state, **changes, tries=row.tried(state, said, host))
+    log.info("submission %s: %s (%s)", row.pk, type(error).__name__, error.detail[:200])
+    changed(row)
+
+
+def next_try(attempts: int) -> datetime:
+    return timezone.now() + timedelta(seconds=WAITS[min(attempts, len(WAITS)) - 1])
+
+
+def _opened(submission: Submission) -> BinaryIO:
+    """A small one is read at once: it is gone through three times."""
+    raw = cast(BinaryIO, submission.raw.storage.open(submission.raw.name or "", "rb"))
+    if submission.size > SMALL:
+        return raw
+    with raw:
+        return io.BytesIO(raw.read())
+
+
+@contextlib.contextmanager
+def _without_bcc(submission: Submission) -> Iterator[BinaryIO]:
+    """The message as recipients get it: the Bcc field belongs to the sender's copy alone (RFC 5322 §3.6.3)."""
+    with _opened(submission) as raw:
+        kept, has_bcc = header_without(raw, b"bcc:")
+        if not has_bcc:
+            raw.seek(0)
+            yield raw
+            return
+        with tempfile.TemporaryFile() as out:
+            out.write(kept)
+            shutil.copyfileobj(raw, out)
+            out.seek(0, io.SEEK_SET)
+            yield cast(BinaryIO, out)
+
+
+def _mark_source(submission: Submission) -> None:
+    """The message that was answered or forwarded shows it; a draft of the server's that was sent is gone."""
+    draft = submission.draft
+    source = draft.source if draft and draft.source_id else None
+    if draft is None or source is None or source.mailbox_id is None:
+        return
+    user = submission.account.user
+    if draft.kind == "reply":
+        operations.change_keywords(user, [source.pk], add=["$answered"])
+    elif draft.kind == "forward":
+        operations.change_keywords(user, [source.pk], add=["$forwarded"])
+    elif draft.kind == "draft" and source.draft:
+        operations.destroy(user, [source.pk])
