@@ -11,7 +11,7 @@ from django.db.models.lookups import In
 from django.utils.translation import gettext as _
 
 from accounts.models import User
-from webmail import mime
+from webmail import mime, suggestions
 from webmail.models import Contact, ContactAddress
 from webmail.prepared import Address, Integer, Prepared
 
@@ -74,6 +74,13 @@ def change(contact: Contact, emails: Sequence[tuple[str, str]]) -> Contact:
     return _save(contact, emails)
 
 
+def remove(contact: Contact) -> None:
+    emails = list(contact.addresses.values_list("email", flat=True))
+    with transaction.atomic():
+        contact.delete()
+        suggestions.refresh(contact.user_id, emails)
+
+
 def _save(contact: Contact, emails: Sequence[tuple[str, str]]) -> Contact:
     addresses = _addresses(contact, emails)
     contact.name = mime.clean(contact.name)[:255] or (addresses[0].written if addresses else "")
@@ -84,8 +91,10 @@ def _save(contact: Contact, emails: Sequence[tuple[str, str]]) -> Contact:
     try:
         with transaction.atomic():
             contact.save()
+            before = list(contact.addresses.values_list("email", flat=True))
             contact.addresses.all().delete()
             ContactAddress.objects.bulk_create(addresses)
+            suggestions.refresh(contact.user_id, [*before, *(one.email for one in addresses)])
     except IntegrityError as error:
         other = taken.exclude(contact=contact.pk).select_related("contact").first()
         if other is None:

@@ -16,7 +16,7 @@ from kombu.exceptions import KombuError
 from redis.exceptions import RedisError
 
 from accounts.models import Account
-from webmail import bodies, compose, events, inspection, operations, outbox, pictures, sync, thumbnails
+from webmail import bodies, compose, events, inspection, operations, outbox, pictures, suggestions, sync, thumbnails
 from webmail.leases import Lost
 from webmail.models import Draft, Message, Operation, forget_files_of
 from webmail.protocols.errors import MailError
@@ -101,6 +101,7 @@ def send(submission_id: int) -> None:
     if account:
         with _language_of(account):
             outbox.process(submission_id)
+        suggestions.catch_up()  # whom they just wrote to
 
 
 @shared_task(name="webmail.read", ignore_result=True, time_limit=AT_MOST)
@@ -146,6 +147,15 @@ def fetch_pictures(account_id: int) -> None:
         _nudge(fetch_pictures, account_id)
 
 
+@shared_task(name="webmail.suggestions", ignore_result=True)
+def make_suggestions() -> None:
+    """Of mail that was synced, for a while; then to the end of the queue."""
+    until = time.monotonic() + SPREAD_SECONDS
+    while suggestions.catch_up():
+        if time.monotonic() > until:
+            return  # the next sweep goes on
+
+
 @shared_task(name="webmail.sweep", ignore_result=True)
 def sweep() -> None:
     """The row is the truth: nudge again whatever waits, and look after what a dead worker left."""
@@ -155,6 +165,7 @@ def sweep() -> None:
     operations.forget_old()
     inspection.forget_old()
     pictures.forget_old()
+    make_suggestions.delay()
     for account_id in pictures.wanting():
         fetch_pictures.delay(account_id)
     for submission_id in outbox.due():

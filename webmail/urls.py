@@ -26,6 +26,7 @@ from webmail.views import (
     search,
     state,
     stream,
+    suggestions,
     unsubscription,
 )
 
@@ -81,6 +82,7 @@ urlpatterns = [
     path("settings/accounts/<int:pk>/state/sync/", state.synchronise, name="account-sync"),
     path("settings/accounts/<int:pk>/state/capabilities/", state.capabilities, name="account-capabilities"),
     path("contacts/", contacts.show, name="contacts"),
+    path("contacts/suggestions/", suggestions.show, name="contact-suggestions"),
     path("contacts/creation/", contacts.create, name="contact-creation"),
     path("contacts/<int:pk>/", contacts.one, name="contact"),
     path("contacts/<int:pk>/change/", contacts.edit, name="contact-change"),

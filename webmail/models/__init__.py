@@ -2,6 +2,7 @@
 
 from webmail.models.actions import Operation, OperationQuerySet, OperationState
 from webmail.models.blobs import forget_file, forget_files_of
+from webmail.models.books import AddressBook, AddressBookQuerySet, ContactsBefore, RemoteCard
 from webmail.models.files import FileFinding
 from webmail.models.invitations import Answer, AnswerQuerySet, Notice, Participation
 from webmail.models.mail import (
@@ -20,7 +21,17 @@ from webmail.models.mail import (
     ThreadId,
     blob_path,
 )
-from webmail.models.people import Contact, ContactAddress, ContactQuerySet, Correspondent, RemotePermission
+from webmail.models.people import (
+    Addressee,
+    AddresseeWord,
+    Contact,
+    ContactAddress,
+    ContactGroup,
+    ContactGroupQuerySet,
+    ContactQuerySet,
+    Correspondent,
+    RemotePermission,
+)
 from webmail.models.pictures import RemotePicture
 from webmail.models.writing import (
     Draft,
@@ -40,11 +51,18 @@ __all__ = [
     "NAME_LENGTH",
     "ROLE_NAMES",
     "ROLE_ORDER",
+    "AddressBook",
+    "AddressBookQuerySet",
+    "Addressee",
+    "AddresseeWord",
     "Answer",
     "AnswerQuerySet",
     "Contact",
     "ContactAddress",
+    "ContactGroup",
+    "ContactGroupQuerySet",
     "ContactQuerySet",
+    "ContactsBefore",
     "Correspondent",
     "Draft",
     "DraftAttachment",
@@ -62,6 +80,7 @@ __all__ = [
     "OperationState",
     "Participation",
     "PlainEncoder",
+    "RemoteCard",
     "RemotePermission",
     "RemotePicture",
     "Submission",
