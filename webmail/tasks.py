@@ -16,7 +16,19 @@ from kombu.exceptions import KombuError
 from redis.exceptions import RedisError
 
 from accounts.models import Account
-from webmail import bodies, compose, events, inspection, operations, outbox, pictures, suggestions, sync, thumbnails
+from webmail import (
+    bodies,
+    compose,
+    contacts,
+    events,
+    inspection,
+    operations,
+    outbox,
+    pictures,
+    suggestions,
+    sync,
+    thumbnails,
+)
 from webmail.leases import Lost
 from webmail.models import Draft, Message, Operation, forget_files_of
 from webmail.protocols.errors import MailError
@@ -165,6 +177,7 @@ def sweep() -> None:
     operations.forget_old()
     inspection.forget_old()
     pictures.forget_old()
+    contacts.forget_old()
     make_suggestions.delay()
     for account_id in pictures.wanting():
         fetch_pictures.delay(account_id)
