@@ -178,6 +178,7 @@ def sweep() -> None:
     inspection.forget_old()
     pictures.forget_old()
     contacts.forget_old()
+    contacts.exchange.forget_old_files()
     make_suggestions.delay()
     for account_id in pictures.wanting():
         fetch_pictures.delay(account_id)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from django.core.files.base import ContentFile
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
@@ -69,6 +70,8 @@ def belongings(alice: Person) -> dict[str, list[Any]]:
     group = contacts.create_group(alice.user, f"{SECRET} gruppe")
     for name in ("contact-group", "contact-group-name", "contact-group-letter", "contact-group-destruction"):
         ids[name] = [group.pk]
+    sent = ContentFile(f"BEGIN:VCARD\nFN:{SECRET} fil\nEND:VCARD".encode())
+    ids["contacts-import-file"] = [contacts.exchange.put_by(alice.user, sent)]
     ids["contacts-undo"] = [contacts.remember(alice.user.pk, f"{SECRET} slettet", [contact])]
     for name in ("folder", "folder-name", "folder-subscription", "folder-emptying", "folder-destruction"):
         ids[name] = [folder.pk]

@@ -7,6 +7,7 @@ exchange  files of contacts: read, looked at before anything is written, written
 doubles   contacts that are likely one person, and making one of them
 """
 
+from webmail.contacts import exchange
 from webmail.contacts.before import Undone, forget_old, remember, remove_all, undo
 from webmail.contacts.book import (
     MAX_ADDRESSES,
@@ -32,6 +33,7 @@ __all__ = [
     "add",
     "change",
     "create_group",
+    "exchange",
     "forget_old",
     "found",
     "from_card",

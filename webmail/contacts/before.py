@@ -18,6 +18,7 @@ from webmail.models import AddressBook, Contact, ContactAddress, ContactGroup, C
 
 KEPT = timedelta(days=30)
 BATCH = 500
+State = dict[str, Any]  # of a contact, in JSON
 COLUMNS = ("name", "organisation", "title", "phones", "postal", "note", "vcard")
 
 
@@ -35,15 +36,18 @@ def remember(
     contacts: Sequence[Contact] = (),
     groups: Iterable[ContactGroup] = (),
     made: Sequence[int] = (),
+    states: Sequence[State] = (),
+    key: uuid.UUID | None = None,
 ) -> uuid.UUID:
-    """To be called before anything is changed; ``made`` are ids of contacts that come into being by it (see ``made_too``).
-    ``what`` is what the page calls it."""
+    """To be called before anything is changed, or with what ``state_of`` said before; ``made`` are ids of contacts that
+    came into being. ``what`` is what the page calls it. An action in several steps gives each the same ``key``."""
     state = {
-        "contacts": [_contact(one) for one in contacts],
+        "contacts": [*states, *map(state_of, contacts)],
         "groups": [_group(one) for one in groups],
         "made": list(made),
     }
-    return ContactsBefore.objects.create(user_id=user_id, what=what[:255], before=state).key
+    row = ContactsBefore.objects.create(user_id=user_id, what=what[:255], before=state, key=key or uuid.uuid4())
+    return row.key
 
 
 def remove_all(user: User, contacts: Sequence[Contact], what: str) -> uuid.UUID:
@@ -55,16 +59,8 @@ def remove_all(user: User, contacts: Sequence[Contact], what: str) -> uuid.UUID:
     return key
 
 
-def made_too(key: uuid.UUID, before: Sequence[Contact], made: Sequence[int]) -> None:
-    """More of the same action, as it goes on."""
-    row = ContactsBefore.objects.get(key=key)
-    row.before["contacts"] += [_contact(one) for one in before]
-    row.before["made"] += made
-    row.save(update_fields=["before"])
-
-
-def _contact(contact: Contact) -> dict[str, Any]:
-    card = RemoteCard.objects.filter(contact=contact).first()
+def state_of(contact: Contact) -> State:
+    card: RemoteCard | None = getattr(contact, "card", None)
     return {
         "id": contact.pk,
         "uid": str(contact.uid),
@@ -83,12 +79,21 @@ def _group(group: ContactGroup) -> dict[str, Any]:
 @transaction.atomic
 def undo(user_id: int, key: uuid.UUID) -> Undone | None:
     """Contacts are as they were; what came into being is gone. None if that is not possible any more, or was done."""
-    row = ContactsBefore.objects.select_for_update().filter(user_id=user_id, key=key).first()
-    if row is None:
+    rows = list(ContactsBefore.objects.select_for_update().filter(user_id=user_id, key=key).order_by("-id"))
+    if not rows:
         return None
-    row.delete()
-    state = row.before
-    emails = set(_take_away(user_id, state["made"]))
+    emails: set[str] = set()
+    taken: list[str] = []
+    for row in rows:
+        row.delete()
+        taken += _undo(user_id, row.before, emails)
+    suggestions.refresh(user_id, emails)
+    return Undone(rows[0].what, tuple(taken))
+
+
+def _undo(user_id: int, state: dict[str, Any], emails: set[str]) -> list[str]:
+    """The addresses that were taken; all that are concerned come into ``emails``."""
+    emails |= set(_take_away(user_id, state["made"]))
     taken: list[str] = []
     # First all that these have now: what went from one to another can then go back.
     ids = [one["id"] for one in state["contacts"]]
@@ -98,8 +103,7 @@ def undo(user_id: int, key: uuid.UUID) -> Undone | None:
         taken += _give_back(user_id, one, emails)
     for one in state["groups"]:
         _regroup(user_id, one)
-    suggestions.refresh(user_id, emails)
-    return Undone(row.what, tuple(taken))
+    return taken
 
 
 def _addresses(user_id: int, ids: Sequence[int]) -> Any:

@@ -71,10 +71,11 @@ class RemoteCard(models.Model):
 
 
 class ContactsBefore(models.Model):
-    """Contacts as they were before something was done to them, for as long as it can be undone."""
+    """Contacts as they were before something was done to them, for as long as it can be undone. An action in several steps
+    has several rows with one ``key``."""
 
     user = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
-    key = models.UUIDField(default=uuid.uuid4, unique=True)
+    key = models.UUIDField(default=uuid.uuid4, db_index=True)
     what = models.CharField(max_length=255)
     before = models.JSONField()
     created_at = models.DateTimeField(default=timezone.now, db_index=True)
