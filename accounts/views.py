@@ -35,13 +35,13 @@ log = logging.getLogger(__name__)
 _welcome: Callable[[Account, MailStore | None, bool], None] | None = None
 
 
-_farewell: Callable[[int], None] | None = None
+_farewell: Callable[[int, int], None] | None = None
 _holdings: Callable[[Account], dict[str, int]] | None = None
 
 
 def on_account(
     welcome: Callable[[Account, MailStore | None, bool], None],
-    farewell: Callable[[int], None],
+    farewell: Callable[[int, int], None],
     holdings: Callable[[Account], dict[str, int]],
 ) -> None:
     global _welcome, _farewell, _holdings
@@ -310,7 +310,7 @@ def remove_account(request: Request, pk: int) -> HttpResponse:
         return render(request, "accounts/remove.html", context)
     own.delete()
     if _farewell:
-        _farewell(pk)
+        _farewell(pk, request.user.pk)
     return redirect("accounts:settings")
 
 

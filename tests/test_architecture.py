@@ -40,6 +40,7 @@ LAYERS = (
             "webmail.pictures",
             "webmail.events",
             "webmail.contacts",
+            "webmail.suggestions",
             "webmail.invitations",
             "webmail.notices",
             "webmail.files",

@@ -32,25 +32,39 @@ def heard_from(account: Account, mail: Iterable[tuple[str, str, datetime]]) -> N
             news[email] = (name[:255], at, known)
     table = connection.ops.quote_name(Correspondent._meta.db_table)
     _write(
-        f"INSERT INTO {table} (account_id, email, name, heard_at, again) VALUES (%s, %s, %s, %s, %s) "  # noqa: S608  (names of ours alone)
+        f"INSERT INTO {table} (account_id, email, name, heard_at, again, times_written, suggested) "  # noqa: S608  (names of ours alone)
+        f"VALUES (%s, %s, %s, %s, %s, 0, %s) "
         f"ON CONFLICT (account_id, email) DO UPDATE SET heard_at = COALESCE({table}.heard_at, excluded.heard_at), "
-        f"again = excluded.again OR ({table}.heard_at IS NOT NULL AND {table}.heard_at <> excluded.heard_at) "
+        f"again = excluded.again OR ({table}.heard_at IS NOT NULL AND {table}.heard_at <> excluded.heard_at), "
+        f"name = CASE WHEN {table}.name = '' THEN excluded.name ELSE {table}.name END, suggested = excluded.suggested "
         f"WHERE NOT {table}.again",
-        [(account.pk, email, name, _moment(at), again) for email, (name, at, again) in sorted(news.items())],
+        [(account.pk, email, name, _moment(at), again, False) for email, (name, at, again) in sorted(news.items())],
     )
     told = {email: None if again else at for email, (_name, at, again) in news.items()}
     transaction.on_commit(lambda: met.update(told))
 
 
 def wrote_to(account: Account, mail: Iterable[tuple[str, str, datetime]]) -> None:
-    """Mail went to (address, name) at a time; the latest is kept, in whatever order they are told."""
-    last = {email.lower()[:320]: (name[:255], at) for email, name, at in sorted(mail, key=lambda one: one[2]) if email}
+    """A message went to (address, name) at a time; to be told once of each. The latest time is kept and the number of them,
+    in whatever order they are told."""
+    last: dict[str, tuple[str, datetime, int]] = {}
+    for email, name, at in sorted(mail, key=lambda one: one[2]):
+        key = email.lower()[:320]
+        before, _at, times = last.get(key, ("", at, 0))
+        last[key] = (name[:255] or before, at, times + 1)
+    last.pop("", None)
     table = connection.ops.quote_name(Correspondent._meta.db_table)
+    latest = f"{table}.written_at IS NULL OR excluded.written_at > {table}.written_at"
     _write(
-        f"INSERT INTO {table} (account_id, email, name, written_at, again) VALUES (%s, %s, %s, %s, %s) "  # noqa: S608  (names of ours alone)
-        f"ON CONFLICT (account_id, email) DO UPDATE SET written_at = excluded.written_at "
-        f"WHERE {table}.written_at IS NULL OR excluded.written_at > {table}.written_at",
-        [(account.pk, email, name, _moment(at), False) for email, (name, at) in sorted(last.items())],
+        f"INSERT INTO {table} (account_id, email, name, written_at, again, times_written, suggested) "  # noqa: S608  (names of ours alone)
+        f"VALUES (%s, %s, %s, %s, %s, %s, %s) ON CONFLICT (account_id, email) DO UPDATE SET "
+        f"written_at = CASE WHEN {latest} THEN excluded.written_at ELSE {table}.written_at END, "
+        f"name = CASE WHEN {table}.name = '' THEN excluded.name ELSE {table}.name END, "
+        f"times_written = {table}.times_written + excluded.times_written, suggested = excluded.suggested",
+        [
+            (account.pk, email, name, _moment(at), False, times, False)
+            for email, (name, at, times) in sorted(last.items())
+        ],
     )
 
 

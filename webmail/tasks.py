@@ -16,7 +16,19 @@ from kombu.exceptions import KombuError
 from redis.exceptions import RedisError
 
 from accounts.models import Account
-from webmail import bodies, compose, events, inspection, operations, outbox, pictures, sync, thumbnails
+from webmail import (
+    bodies,
+    compose,
+    contacts,
+    events,
+    inspection,
+    operations,
+    outbox,
+    pictures,
+    suggestions,
+    sync,
+    thumbnails,
+)
 from webmail.leases import Lost
 from webmail.models import Draft, Message, Operation, forget_files_of
 from webmail.protocols.errors import MailError
@@ -102,6 +114,7 @@ def send(submission_id: int) -> None:
     if account:
         with _language_of(account):
             more = outbox.drain(account)
+        suggestions.catch_up()  # whom they just wrote to
         if more:  # to the end of the queue, so that others get their turn
             nudge_send(submission_id)
 
@@ -149,6 +162,15 @@ def fetch_pictures(account_id: int) -> None:
         _nudge(fetch_pictures, account_id)
 
 
+@shared_task(name="webmail.suggestions", ignore_result=True)
+def make_suggestions() -> None:
+    """Of mail that was synced, for a while; then to the end of the queue."""
+    until = time.monotonic() + SPREAD_SECONDS
+    while suggestions.catch_up():
+        if time.monotonic() > until:
+            return  # the next sweep goes on
+
+
 @shared_task(name="webmail.sweep", ignore_result=True)
 def sweep() -> None:
     """The row is the truth: nudge again whatever waits, and look after what a dead worker left."""
@@ -160,6 +182,9 @@ def sweep() -> None:
     pictures.forget_old()
     resumption.forget_old()
     compose.forget_old_uploads()
+    contacts.forget_old()
+    contacts.exchange.forget_old_files()
+    make_suggestions.delay()
     for account_id in pictures.wanting():
         fetch_pictures.delay(account_id)
     for submission_id in outbox.due():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from accounts.models import Account
-from webmail import connections, operations, sync, tasks
+from webmail import connections, operations, suggestions, sync, tasks
 from webmail.leases import lease
 from webmail.models import Mailbox, Message, Operation, SubmissionState, forget_files_of
 from webmail.protocols.base import MailStore
@@ -14,10 +14,11 @@ from webmail.protocols.errors import MailError, StateLost
 log = logging.getLogger(__name__)
 
 
-def farewell(account_id: int) -> None:
-    """The account's row is gone: so are its files."""
+def farewell(account_id: int, user_id: int) -> None:
+    """The account's row is gone: so are its files, and who was only known from its mail."""
     connections.close_all(account_id)
     forget_files_of(account_id)
+    suggestions.forget_orphans(user_id)
 
 
 def holdings(account: Account) -> dict[str, int]:

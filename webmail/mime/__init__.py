@@ -7,7 +7,7 @@ field that could be read as two.
     scan  parts  transfer  charsets  text    the parts of a message, and what they say
     contents  tnef  rtf  cms  embedded       what is inside of parts that MIME does not divide
     protection  reports                      what a message is besides: signed, encrypted, a report
-    contentline  calendar  vcard             invitations and cards of people
+    contentline  calendar  vcard  vcard_text invitations and cards of people
     reading                                  all of that for one message
     write                                    the other way"""
 
@@ -34,17 +34,19 @@ from webmail.mime.reports import Bounce, Complaint, Receipt, Recipient, Report, 
 from webmail.mime.scan import parse_structure, part_octets
 from webmail.mime.text import decode_text, preview, unflow
 from webmail.mime.transfer import decode_transfer
-from webmail.mime.vcard import Card, Cards, cards_from_json, read_cards
+from webmail.mime.vcard import Card, Cards, cards_from_json, each_card, read_cards
+from webmail.mime.vcard_text import categories_of, is_group, read_card, uid_of, write_card
 from webmail.mime.words import clean, decode_words, safe_name
 from webmail.mime.write import Attachment, Invite, Outgoing, flow, new_message_id, write_message
 
 __all__ = [
     "CHARSETS", "MAX_UID", "Address", "Attachment", "Bodies", "BodyPart", "Bounce", "Calendar", "Card", "Cards", "Complaint",
     "Event", "Guest", "Header", "Invite", "Moment", "Outgoing", "Protection", "ReadText", "Reading", "Receipt",
-    "Recipient", "Report", "armour", "bounce_in_text", "calendar_from_json", "cards_from_json", "clean",
-    "decode_text", "decode_transfer", "decode_words", "facts", "flow", "format_address", "from_structure", "is_email",
-    "look_inside", "may_hold", "may_hold_files", "message_ids", "new_message_id", "octets_within",
+    "Recipient", "Report", "armour", "bounce_in_text", "calendar_from_json", "cards_from_json", "categories_of",
+    "clean", "decode_text", "decode_transfer", "decode_words", "each_card", "facts", "flow", "format_address",
+    "from_structure", "is_email", "is_group", "look_inside", "may_hold", "may_hold_files", "message_ids", "new_message_id", "octets_within",
     "parse_addresses", "parse_date", "parse_header", "parse_rule", "parse_structure", "part_octets", "preview", "protections",
-    "raw_fields", "read_calendar", "read_cards", "read_message", "read_report", "report_part", "safe_name", "select_bodies",
-    "unflow", "unicode_email", "without_armour", "without_files", "write_message", "write_reply",
+    "raw_fields", "read_calendar", "read_card", "read_cards", "read_message", "read_report", "report_part", "safe_name",
+    "select_bodies", "uid_of", "unflow", "unicode_email", "without_armour", "without_files", "write_card", "write_message",
+    "write_reply",
 ]  # fmt: skip

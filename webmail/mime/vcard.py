@@ -58,8 +58,16 @@ def read_cards(octets: bytes, charset: str = "") -> Cards | None:
     for lines in _each(content_lines(decode_text(octets, charset or "utf-8"), MAX_LINES)):
         total += 1
         if len(cards) < MAX_CARDS:
-            cards.append(_card(lines))
+            cards.append(card_of(lines))
     return Cards(tuple(cards), total) if cards else None
+
+
+def each_card(text: str, most: int, most_lines: int) -> Iterator[Card]:
+    """The first ``most`` cards of a file of them, one after another."""
+    for number, lines in enumerate(_each(content_lines(text, most_lines))):
+        if number >= most:
+            return
+        yield card_of(lines)
 
 
 def _each(lines: Iterator[Line]) -> Iterator[list[Line]]:
@@ -81,7 +89,7 @@ def _each(lines: Iterator[Line]) -> Iterator[list[Line]]:
         yield held
 
 
-def _card(lines: list[Line]) -> Card:
+def card_of(lines: list[Line]) -> Card:
     first: dict[str, str] = {}
     emails: dict[str, tuple[str, str]] = {}  # by address in lower case
     phones: list[tuple[str, str]] = []

@@ -2,6 +2,7 @@
 
 from webmail.models.actions import Operation, OperationQuerySet, OperationState
 from webmail.models.blobs import forget_file, forget_files_of
+from webmail.models.books import AddressBook, AddressBookQuerySet, ContactsBefore, RemoteCard
 from webmail.models.files import FileFinding
 from webmail.models.held import HeldFile, HeldForm
 from webmail.models.invitations import Answer, AnswerQuerySet, Notice, Participation
@@ -21,7 +22,17 @@ from webmail.models.mail import (
     ThreadId,
     blob_path,
 )
-from webmail.models.people import Contact, ContactAddress, ContactQuerySet, Correspondent, RemotePermission
+from webmail.models.people import (
+    Addressee,
+    AddresseeWord,
+    Contact,
+    ContactAddress,
+    ContactGroup,
+    ContactGroupQuerySet,
+    ContactQuerySet,
+    Correspondent,
+    RemotePermission,
+)
 from webmail.models.pictures import RemotePicture
 from webmail.models.writing import (
     Draft,
@@ -46,11 +57,18 @@ __all__ = [
     "NAME_LENGTH",
     "ROLE_NAMES",
     "ROLE_ORDER",
+    "AddressBook",
+    "AddressBookQuerySet",
+    "Addressee",
+    "AddresseeWord",
     "Answer",
     "AnswerQuerySet",
     "Contact",
     "ContactAddress",
+    "ContactGroup",
+    "ContactGroupQuerySet",
     "ContactQuerySet",
+    "ContactsBefore",
     "Correspondent",
     "Draft",
     "DraftAttachment",
@@ -72,6 +90,7 @@ __all__ = [
     "Participation",
     "PlainEncoder",
     "Priority",
+    "RemoteCard",
     "RemotePermission",
     "RemotePicture",
     "Submission",

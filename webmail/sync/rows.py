@@ -18,7 +18,17 @@ from django.utils import timezone
 
 from accounts.models import Account
 from webmail import correspondents, mime, operations, threads
-from webmail.models import KEYWORD_FIELDS, Mailbox, Message, MessageQuerySet, PlainEncoder, Thread, ThreadId
+from webmail.models import (
+    KEYWORD_FIELDS,
+    Mailbox,
+    Message,
+    MessageQuerySet,
+    PlainEncoder,
+    Submission,
+    SubmissionState,
+    Thread,
+    ThreadId,
+)
 from webmail.protocols.base import Outline, RemoteMessage
 
 KEPT_FIELDS = (
@@ -77,9 +87,19 @@ def _store(account: Account, mailbox: Mailbox, fresh: Sequence[Row]) -> Stored:
 
 def _introduce(account: Account, mailbox: Mailbox, new: Sequence[Row]) -> None:
     if mailbox.role == "sent":
-        correspondents.wrote_to(account, (one for row in new for one in _recipients(row)))
+        told = _sent_from_here(account, new)
+        correspondents.wrote_to(
+            account, (one for row in new if row["message_id"] not in told for one in _recipients(row))
+        )
     elif mailbox.role not in ("drafts", "junk", "trash"):
         correspondents.heard_from(account, ((row["from_email"], row["from_name"], row["received_at"]) for row in new))
+
+
+def _sent_from_here(account: Account, new: Sequence[Row]) -> set[str]:
+    """Of these, which sending has told of already."""
+    ids = [row["message_id"] for row in new if row["message_id"]]
+    mine = Submission.objects.filter(account=account, state=SubmissionState.SENT, message_id__in=ids)
+    return set(mine.order_by().values_list("message_id", flat=True))
 
 
 def _recipients(row: Row) -> list[tuple[str, str, datetime]]:

@@ -16,7 +16,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from accounts.requests import Request
 from webmail import bodies, contacts, mime
-from webmail.models import Contact, Message
+from webmail.models import Contact, ContactGroup, Message
 from webmail.protocols.errors import MailError
 from webmail.views import listing, navigation
 from webmail.views.redirection import SeeOther, back, notice, problem
@@ -38,9 +38,15 @@ KINDS = {
 @require_safe
 @login_required
 def show(request: Request) -> HttpResponse:
-    """By name; ``after`` is the last contact of the page before."""
+    return list_page(request)
+
+
+def list_page(request: Request, group: ContactGroup | None = None, letter: str = "") -> HttpResponse:
+    """By name; ``after`` is the last contact of the page before. ``letter`` is whom a message to the whole group goes to,
+    where that is short enough for a link."""
     query = request.GET.get("q", "")[:200]
     found = contacts.found(request.user, query)
+    found = found.filter(groups=group) if group else found
     if after := Contact.objects.for_user(request.user).filter(pk=listing.number(request.GET.get("after", ""))).first():
         found = found.filter(Q(sort__gt=after.sort) | Q(sort=after.sort, pk__gt=after.pk))
     page = list(found.prefetch_related("addresses")[: PAGE + 1])
@@ -51,6 +57,11 @@ def show(request: Request) -> HttpResponse:
         "asked": query,
         "more": more,
         "begun": bool(after),
+        "group": group,
+        "groups": ContactGroup.objects.for_user(request.user),
+        "letter": letter,
+        "place": "" if group else "all",
+        "here": request.get_full_path(),
     }
     return render(request, "webmail/contacts.html", context)
 
@@ -162,11 +173,12 @@ def one(request: Request, pk: int) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @login_required
 def destroy(request: Request, pk: int) -> HttpResponse:
-    """Asks first: there is no way back."""
+    """Asks first, and there is a way back."""
     contact = _own(request, pk)
     if request.method == "POST":
-        contact.delete()
-        notice(request, _("%(name)s was deleted from your contacts.") % {"name": contact.name})
+        words = _("%(name)s was deleted from your contacts.") % {"name": contact.name}
+        key = contacts.remove_all(request.user, [contact], words)
+        notice(request, words, taken_back_at=reverse("contacts-undo", args=[key]))
         return SeeOther(reverse("contacts"))
     context = {
         **navigation.context(request, "contacts"),

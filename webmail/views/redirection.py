@@ -27,9 +27,12 @@ def back(request: Request, otherwise: str | None = None) -> HttpResponse:
     return SeeOther(target)
 
 
-def notice(request: Request, text: str, undo: uuid.UUID | None = None, cancel: int | None = None) -> None:
-    """Said once at the foot of the next page; with Undo where there is one: of an action, or of sending."""
-    way_back = (
+def notice(
+    request: Request, text: str, undo: uuid.UUID | None = None, cancel: int | None = None, taken_back_at: str = ""
+) -> None:
+    """Said once at the foot of the next page; with Undo where there is one: of an action, of sending, or by a
+    POST to an address."""
+    way_back = taken_back_at or (
         reverse("undo", args=[undo]) if undo else reverse("submission-cancellation", args=[cancel]) if cancel else ""
     )
     messages.success(request, text, extra_tags=way_back)

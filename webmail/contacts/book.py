@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from functools import cache
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache, partial
 
 from django.db import IntegrityError, transaction
 from django.db.models import F, Q, QuerySet
 from django.db.models.lookups import In
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from accounts.models import User
-from webmail import mime
-from webmail.models import Contact, ContactAddress
+from webmail import mime, suggestions
+from webmail.models import AddressBook, Contact, ContactAddress, RemoteCard
 from webmail.prepared import Address, Integer, Prepared
 
 MAX_ADDRESSES = 20  # of one contact
+BATCH = 500
 
 
 @cache
@@ -74,6 +76,44 @@ def change(contact: Contact, emails: Sequence[tuple[str, str]]) -> Contact:
     return _save(contact, emails)
 
 
+def remove(contact: Contact) -> None:
+    """For good; ``before.remember`` keeps what it was."""
+    emails = list(contact.addresses.values_list("email", flat=True))
+    with transaction.atomic():
+        touch([contact.pk])
+        RemoteCard.objects.filter(contact=contact, href="").delete()  # the server has never heard of it
+        contact.delete()
+        suggestions.refresh(contact.user_id, emails)
+
+
+def new_in(contact: Contact, book: AddressBook) -> None:
+    """Keep a contact in a book on a server too."""
+    RemoteCard.objects.get_or_create(contact=contact, defaults={"book": book})
+    touch([contact.pk])
+
+
+_nudge: Callable[[int], None] | None = None
+
+
+def on_change(nudge: Callable[[int], None]) -> None:
+    """``nudge`` has an address book synced soon, by its id."""
+    global _nudge
+    _nudge = nudge
+
+
+def touch(ids: Sequence[int]) -> None:
+    """What was changed of contacts is for their servers to hear; in the caller's transaction."""
+    books: set[int] = set()
+    for place in range(0, len(ids), BATCH):
+        cards = RemoteCard.objects.filter(contact__in=ids[place : place + BATCH])
+        books |= set(cards.values_list("book_id", flat=True))
+        cards.update(changed=True, failures=0)
+    for book in sorted(books):
+        AddressBook.objects.filter(pk=book).update(due_at=timezone.now())
+        if _nudge:
+            transaction.on_commit(partial(_nudge, book))
+
+
 def _save(contact: Contact, emails: Sequence[tuple[str, str]]) -> Contact:
     addresses = _addresses(contact, emails)
     contact.name = mime.clean(contact.name)[:255] or (addresses[0].written if addresses else "")
@@ -84,8 +124,11 @@ def _save(contact: Contact, emails: Sequence[tuple[str, str]]) -> Contact:
     try:
         with transaction.atomic():
             contact.save()
+            before = list(contact.addresses.values_list("email", flat=True))
             contact.addresses.all().delete()
             ContactAddress.objects.bulk_create(addresses)
+            touch([contact.pk])
+            suggestions.refresh(contact.user_id, [*before, *(one.email for one in addresses)])
     except IntegrityError as error:
         other = taken.exclude(contact=contact.pk).select_related("contact").first()
         if other is None:
