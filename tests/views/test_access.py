@@ -70,7 +70,7 @@ def belongings(alice: Person) -> dict[str, list[Any]]:
         ids[name] = [folder.pk]
     for name in ("draft", "draft-destruction", "draft-submission"):
         ids[name] = [draft.pk]
-    for name in ("cancellation", "retry", "settlement", "dismissal"):
+    for name in ("cancellation", "retry", "time", "settlement", "dismissal"):
         ids[f"submission-{name}"] = [submission.pk]
     for name in ("account", "account-destruction", "identity-creation"):
         ids[f"accounts:{name}"] = [alice.account.pk]
