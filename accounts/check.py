@@ -96,6 +96,8 @@ def _side(account: Account, title: str, text: str) -> Side:
     lines = []
     for step in _steps(account, url):
         done, error, milliseconds = titles.pop(step.name), step.error, round(step.seconds * 1000)
+        if step.name == "offer" and url.protocol == "smtp":
+            account.learn_limit(step.max_size)
         if error is None:
             lines.append(Line(done, True, step.detail, milliseconds=milliseconds))
         else:

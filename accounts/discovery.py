@@ -317,6 +317,15 @@ def _guesses(address: str, domain: str) -> Iterator[Candidate]:
         )
 
 
+def ways_out(guess: ServerURL) -> tuple[ServerURL, ...]:
+    """Where the host of a guess may take mail for submission: as guessed, then by TLS from the first octet, then by STARTTLS
+    (RFC 8314 §3.3), on the port for it and on the one that servers use among themselves. Never in the clear: a guess must
+    not show a password to the network."""
+    choices = ((Security.TLS, 465), (Security.STARTTLS, 587), (Security.STARTTLS, 25))
+    others = (ServerURL("smtp", security, guess.host, port) for security, port in choices)
+    return tuple(dict.fromkeys((guess, *others)))
+
+
 def _exists(host: str) -> bool:
     try:
         return bool(socket.getaddrinfo(host, None))

@@ -27,11 +27,11 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from accounts import secrets
-from accounts.discovery import ServerURL, resolve
+from accounts.discovery import ServerURL, resolve, ways_out
 from webmail.prepared import Integer, Prepared
 from webmail.protocols import open_store, open_transport
 from webmail.protocols.base import Credentials, MailStore, Server, Transport
-from webmail.protocols.errors import AuthenticationFailed, MailError
+from webmail.protocols.errors import AuthenticationFailed, InsecureConnection, MailError, ProtocolError, Unreachable
 
 # How long a sign-in may be taken at its word because the server accepted the same password: sparing a round trip of
 # connecting, TLS and authentication each time someone comes back.
@@ -41,7 +41,7 @@ MAX_PATTERNS = 20  # of one identity
 MAX_STARS = 2  # in one of them
 IMPATIENT = 10.0  # seconds, each read and write
 VERIFIED_FIELDS = [
-    "name", "username", "incoming", "outgoing", "credentials", "files_sent",
+    "name", "username", "incoming", "outgoing", "outgoing_settled", "credentials", "files_sent",
     "verified_at", "needs_user", "trouble", "trouble_detail", "trouble_since", "failures",
 ]  # fmt: skip
 
@@ -260,10 +260,29 @@ class Account(models.Model):
 
     def open_transport(self) -> Transport:
         """A new authenticated connection to the submission server. Raises MailError."""
-        server = self._server(self.outgoing)
-        transport = open_transport(server, self.credentials_for(server.host), settings.EHLO_NAME)
+        transport = self._dial_out(self._server(self.outgoing)) if self.outgoing_settled else self._settle_outgoing()
         self.learn_limit(transport.max_size or 0)
         return transport
+
+    def _dial_out(self, server: Server) -> Transport:
+        return open_transport(server, self.credentials_for(server.host), settings.EHLO_NAME)
+
+    def _settle_outgoing(self) -> Transport:
+        """Of the ways that a guess leaves open the first that lets us in, which is remembered. A server that answers and
+        refuses the password is the right one. Raises what the guess itself came to where all fail."""
+        first: MailError | None = None
+        for url in ways_out(ServerURL.parse(self.outgoing)):
+            server = self._server(str(url))
+            try:
+                transport = self._dial_out(replace(server, timeout=min(server.timeout, IMPATIENT)))
+            except (Unreachable, InsecureConnection, ProtocolError) as error:
+                first = first or error
+                continue
+            self.outgoing, self.outgoing_settled = str(url), True
+            Account.objects.filter(pk=self.pk).update(outgoing=self.outgoing, outgoing_settled=True)
+            return transport
+        assert first is not None
+        raise first
 
     def _server(self, url: str) -> Server:
         server = replace(resolve(ServerURL.parse(url)), without=frozenset(self.switched_off))

@@ -92,6 +92,7 @@ urlpatterns = [
     path("outbox/", outbox.show, name="outbox"),
     path("submissions/<int:pk>/cancellation/", outbox.cancel, name="submission-cancellation"),
     path("submissions/<int:pk>/retry/", outbox.retry, name="submission-retry"),
+    path("submissions/<int:pk>/time/", outbox.reschedule, name="submission-time"),
     path("submissions/<int:pk>/settlement/", outbox.settle, name="submission-settlement"),
     path("submissions/<int:pk>/dismissal/", outbox.dismiss, name="submission-dismissal"),
     path("settings/accounts/<int:pk>/state/", state.show, name="account-state"),

@@ -86,7 +86,7 @@ def belongings(alice: Person) -> dict[str, list[Any]]:
     template = Template.objects.create(user=alice.user, name=f"{SECRET} mal")
     ids |= {"template": [template.pk], "template-destruction": [template.pk]}
     ids["resumption"] = [HeldForm.objects.create(user=alice.user, path="/compose/", fields=[["text", SECRET]]).key]
-    for name in ("cancellation", "retry", "settlement", "dismissal"):
+    for name in ("cancellation", "retry", "time", "settlement", "dismissal"):
         ids[f"submission-{name}"] = [submission.pk]
     for name in ("account", "account-destruction", "identity-creation"):
         ids[f"accounts:{name}"] = [alice.account.pk]

@@ -27,12 +27,13 @@ _GREETINGS = {
 @dataclass(frozen=True, slots=True)
 class Step:
     """``name``: port, tls, greeting, sign-in or offer. ``error`` is None where it went well; then ``detail`` is what was
-    found. ``seconds`` it took."""
+    found. ``seconds`` it took. ``max_size``: octets that a server for outgoing mail takes, where it said so."""
 
     name: str
     detail: str = ""
     error: MailError | None = None
     seconds: float = 0.0
+    max_size: int = 0
 
 
 def probe(server: Server, credentials: Credentials | None, local_name: str = "localhost") -> Iterator[Step]:
@@ -63,10 +64,11 @@ def probe(server: Server, credentials: Credentials | None, local_name: str = "lo
 def _session(server: Server, credentials: Credentials | None, local_name: str, clock: _Clock) -> Iterator[Step]:
     """STARTTLS happens here too: it is part of what a session begins with."""
     starttls = server.security is Security.STARTTLS
+    size = 0
     try:
         if server.protocol == "smtp":
             transport = open_transport(server, credentials, local_name)
-            size = transport.max_size
+            size = transport.max_size or 0
             offer = f"SIZE {size}" if size else ""
             transport.close()
         else:
@@ -82,7 +84,7 @@ def _session(server: Server, credentials: Credentials | None, local_name: str, c
     if starttls:
         yield Step("tls", "STARTTLS")
     yield Step("sign-in", seconds=clock.lap())
-    yield Step("offer", offer)
+    yield Step("offer", offer, max_size=size)
 
 
 class _Clock:

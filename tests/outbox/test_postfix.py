@@ -1,0 +1,63 @@
+"""What most of the world runs: a message of ours comes out of a real Postfix as it went in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+
+from accounts.models import Account
+from tests import postfix
+from tests.app import eventually
+from tests.outbox.conftest import Sender
+from tests.servers import SMTPServer
+from webmail import compose, outbox
+from webmail.models import Submission, SubmissionState
+
+pytestmark = pytest.mark.skipif(bool(postfix.missing()), reason=postfix.missing())
+
+
+@pytest.fixture
+def behind() -> Iterator[SMTPServer]:
+    with SMTPServer() as server:
+        yield server
+
+
+def test_a_message_arrives_through_postfix_octet_for_octet(
+    sender: Sender, behind: SMTPServer, settings: object, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with postfix.Postfix(behind.port) as running:
+        outgoing = f"smtp://localhost:{running.port}"
+        settings.MAIL_DOMAINS = {"out.test": {"incoming": "imap://localhost:1", "outgoing": outgoing}}  # type: ignore[attr-defined]
+        Account.objects.filter(pk=sender.account.pk).update(outgoing=outgoing)
+        monkeypatch.setattr(Account, "credentials_for", lambda *_: None)  # it trusts this machine, and knows nobody
+        text = "Blåbærsyltetøy\n.\n..dots\nFrom here on\n" + "A long line. " * 200 + "\n"
+        draft = compose.new(
+            sender.account.user, to="ola@example.org", bcc="per@example.org", subject="Én ting", text=text
+        )
+        compose.save(draft)
+        compose.attach(draft, SimpleUploadedFile("octets.bin", bytes(range(256)) * 10_000))
+        submission = outbox.submit(sender.account.user, draft)
+        with submission.raw.open("rb") as file:
+            queued = file.read()
+        sender.drain()
+        assert Submission.objects.get(pk=submission.pk).state == SubmissionState.SENT
+        (received,) = eventually(lambda: behind.received, f"it came through\n{running.log()}")
+        assert "bdat=" in eventually(lambda: running.log() if "disconnect from" in running.log() else "", "its log")
+    assert sorted(received.recipients) == ["ola@example.org", "per@example.org"]
+    assert without_trace(received.raw) == without_bcc(queued)
+
+
+def without_trace(raw: bytes) -> bytes:
+    """Without the Received field that a server puts on top (RFC 5321 §4.4)."""
+    assert raw.startswith(b"Received: ")
+    lines = raw.split(b"\r\n")
+    first = next(number for number, line in enumerate(lines) if number and line[:1] not in (b" ", b"\t"))
+    return b"\r\n".join(lines[first:])
+
+
+def without_bcc(raw: bytes) -> bytes:
+    lines = raw.split(b"\r\n")
+    (bcc,) = [number for number, line in enumerate(lines) if line.startswith(b"Bcc: ")]
+    return b"\r\n".join(lines[:bcc] + lines[bcc + 1 :])
