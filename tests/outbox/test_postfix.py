@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
+from hypothesis import HealthCheck, given
+from hypothesis import strategies as st
 
 from accounts.models import Account
 from tests import postfix
 from tests.app import eventually
+from tests.drafts import TYPED, Typed, assert_says_the_same, drafted
 from tests.outbox.conftest import Sender
 from tests.servers import SMTPServer
 from webmail import compose, outbox
@@ -24,29 +28,57 @@ def behind() -> Iterator[SMTPServer]:
         yield server
 
 
-def test_a_message_arrives_through_postfix_octet_for_octet(
+@pytest.fixture
+def running(
     sender: Sender, behind: SMTPServer, settings: object, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with postfix.Postfix(behind.port) as running:
-        outgoing = f"smtp://localhost:{running.port}"
+) -> Iterator[postfix.Postfix]:
+    """What the account sends through; it passes on to ``behind``."""
+    with postfix.Postfix(behind.port) as server:
+        outgoing = f"smtp://localhost:{server.port}"
+        settings.MAIL_TIMEOUT = settings.MAIL_PATIENCE = 30  # type: ignore[attr-defined]  # nothing fails here
         settings.MAIL_DOMAINS = {"out.test": {"incoming": "imap://localhost:1", "outgoing": outgoing}}  # type: ignore[attr-defined]
         Account.objects.filter(pk=sender.account.pk).update(outgoing=outgoing)
         monkeypatch.setattr(Account, "credentials_for", lambda *_: None)  # it trusts this machine, and knows nobody
-        text = "Blåbærsyltetøy\n.\n..dots\nFrom here on\n" + "A long line. " * 200 + "\n"
-        draft = compose.new(
-            sender.account.user, to="ola@example.org", bcc="per@example.org", subject="Én ting", text=text
-        )
-        compose.save(draft)
-        compose.attach(draft, SimpleUploadedFile("octets.bin", bytes(range(256)) * 10_000))
-        submission = outbox.submit(sender.account.user, draft)
-        with submission.raw.open("rb") as file:
-            queued = file.read()
-        sender.drain()
-        assert Submission.objects.get(pk=submission.pk).state == SubmissionState.SENT
-        (received,) = eventually(lambda: behind.received, f"it came through\n{running.log()}")
-        assert "bdat=" in eventually(lambda: running.log() if "disconnect from" in running.log() else "", "its log")
+        yield server
+
+
+def test_a_message_arrives_through_postfix_octet_for_octet(
+    sender: Sender, behind: SMTPServer, running: postfix.Postfix
+) -> None:
+    text = "Blåbærsyltetøy\n.\n..dots\nFrom here on\n" + "A long line. " * 200 + "\n"
+    draft = compose.new(sender.account.user, to="ola@example.org", bcc="per@example.org", subject="Én ting", text=text)
+    compose.save(draft)
+    compose.attach(draft, SimpleUploadedFile("octets.bin", bytes(range(256)) * 10_000))
+    submission = outbox.submit(sender.account.user, draft)
+    with submission.raw.open("rb") as file:
+        queued = file.read()
+    sender.drain()
+    assert Submission.objects.get(pk=submission.pk).state == SubmissionState.SENT
+    (received,) = eventually(lambda: behind.received, f"it came through\n{running.log()}")
+    assert "bdat=" in eventually(lambda: running.log() if "disconnect from" in running.log() else "", "its log")
     assert sorted(received.recipients) == ["ola@example.org", "per@example.org"]
     assert without_trace(received.raw) == without_bcc(queued)
+
+
+@hypothesis.settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=3, deadline=None)
+@given(st.lists(TYPED, min_size=10, max_size=10))
+def test_any_drafts_come_out_of_postfix_as_they_were_written(
+    sender: Sender, behind: SMTPServer, running: postfix.Postfix, several: list[Typed]
+) -> None:
+    behind.clear()
+    queued = {}
+    for typed in several:
+        draft = drafted(sender.account.user, typed)
+        submission = outbox.submit(sender.account.user, draft)
+        with submission.raw.open("rb") as file:
+            queued[draft.message_id.encode()] = (file.read(), typed, draft.text)
+    sender.drain()
+    eventually(lambda: len(behind.received) == len(several), f"they came through\n{running.log()}")
+    for received in behind.received:
+        raw = without_trace(received.raw)
+        (sent, typed, text) = next(known for message_id, known in queued.items() if message_id in raw)
+        assert raw == sent
+        assert_says_the_same(raw, typed, text)
 
 
 def without_trace(raw: bytes) -> bytes:

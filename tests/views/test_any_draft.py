@@ -3,93 +3,21 @@
 from __future__ import annotations
 
 import io
-import re
-from email import message_from_bytes, policy
-from email.message import EmailMessage
 
 import pytest
-from django.core.files.base import ContentFile
 from hypothesis import HealthCheck, example, given, settings
-from hypothesis import strategies as st
 
+from tests.drafts import AWKWARD, TYPED, Typed, assert_fit_to_send, assert_says_the_same, drafted
 from tests.views.conftest import Person
-from webmail import compose, mime
-from webmail.models import Draft, DraftAttachment
-
-# What people can type: all of Unicode but half pairs, and NUL, which a draft does not keep.
-CHARACTERS = st.characters(blacklist_categories=("Cs",), blacklist_characters="\0")
-TEXT = st.text(CHARACTERS, max_size=400)
-LINE = st.text(CHARACTERS, max_size=120)
-NAME = st.text(CHARACTERS, min_size=1, max_size=60)
-LOCAL = st.from_regex(r"[a-z0-9][a-z0-9.+_-]{0,20}[a-z0-9]", fullmatch=True).filter(lambda text: ".." not in text)
-PERSON = st.tuples(NAME, LOCAL)
-FILE = st.tuples(NAME, st.binary(max_size=3000))
-
-
-def plain(text: str) -> list[str]:
-    """The lines as a reader sees them: of spaces at their ends, and after marks of quotes, format=flowed keeps none."""
-    lines = text.replace("\r\n", "\n").replace("\r", "\n").rstrip("\n ").split("\n")
-    return [re.sub(r"^(>+) ?", r"\1 ", line).rstrip(" ") for line in lines]
-
-
-def one_line(text: str) -> str:
-    return " ".join(mime.clean(" ".join(text.split())).split())
+from webmail import compose
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=80, deadline=None)
-@given(st.lists(PERSON, min_size=1, max_size=4), LINE, TEXT, st.lists(FILE, max_size=3))
-@example(
-    [('Å, "B" <x>', "a")],
-    "=?utf-8?q?x?=",
-    "From me\n.\n-- \n> quoted  \n  stuffed",
-    [("a\r\nBcc: x@y.z.txt", b"\r\n.\r\n")],
-)
+@given(TYPED)
+@example(AWKWARD)
 @pytest.mark.django_db
-def test_any_draft_arrives_as_it_was_written(
-    alice: Person, people: list[tuple[str, str]], subject: str, text: str, files: list[tuple[str, bytes]]
-) -> None:
-    draft = _draft(alice, people, subject, text, files)
-    out = io.BytesIO()
+def test_any_draft_becomes_a_message_that_says_the_same(alice: Person, typed: Typed) -> None:
+    draft, out = drafted(alice.user, typed), io.BytesIO()
     compose.write(draft, out)
-    octets = out.getvalue()
-    _is_fit_to_send(octets)
-    message = message_from_bytes(octets, policy=policy.strict.clone(refold_source="none"))
-    assert isinstance(message, EmailMessage)
-    assert not any(part.defects for part in message.walk())
-    assert one_line(str(message["Subject"] or "")) == one_line(subject)
-    assert [one.addr_spec for one in message["To"].addresses] == [f"{local}@example.org" for _name, local in people]
-    # By our own reading: Python 3.11 puts a space between two encoded words of a name (RFC 2047 §6.2 has none there).
-    read = mime.parse_header(octets.partition(b"\r\n\r\n")[0] + b"\r\n\r\n")
-    assert [one_line(one.name) for one in read.to] == [one_line(name) for name, _local in people]
-    body = message.get_body(("plain",))
-    assert body is not None
-    assert plain(mime.unflow(body.get_content().replace("\r\n", "\n"), False)) == plain(draft.text)
-    assert [part.get_payload(decode=True) for part in message.iter_attachments()] == [data for _name, data in files]
-    names = [part.get_filename() or "" for part in message.iter_attachments()]
-    assert names == [mime.safe_name(name) for name, _data in files]
-
-
-def _draft(
-    alice: Person, people: list[tuple[str, str]], subject: str, text: str, files: list[tuple[str, bytes]]
-) -> Draft:
-    to = ", ".join(mime.format_address(mime.Address(one_line(name), f"{local}@example.org")) for name, local in people)
-    draft = compose.new(alice.user)
-    compose.change(draft, {"to": to, "subject": subject, "text": text})
-    compose.save(draft)
-    for name, data in files:
-        attachment = DraftAttachment(
-            draft=draft, name=mime.safe_name(name), type="application/octet-stream", size=len(data)
-        )
-        attachment.file.save("file", ContentFile(data))
-    return draft
-
-
-def _is_fit_to_send(octets: bytes) -> None:
-    """RFC 5321 §4.5.3.1.6, RFC 5322 §2.1.1 and §2.3: short lines that end in CRLF, and nothing beyond seven bits."""
-    lines = octets.split(b"\r\n")
-    assert octets.endswith(b"\r\n")
-    assert not any(b"\r" in line or b"\n" in line or b"\0" in line for line in lines)
-    assert max(map(len, lines)) <= 998
-    assert octets.isascii()
-    header = octets.partition(b"\r\n\r\n")[0]
-    assert not [line for line in header.split(b"\r\n") if line.lower().startswith(b"bcc:")]
+    assert_fit_to_send(out.getvalue())
+    assert_says_the_same(out.getvalue(), typed, draft.text)
