@@ -24,7 +24,7 @@ from django.conf import settings
 from django.utils.translation import gettext as _
 
 from webmail.protocols.base import Security, Server
-from webmail.protocols.errors import Refused, Unreachable
+from webmail.protocols.errors import InsecureConnection, Refused, Unreachable
 
 DNS_SECONDS = 3.0
 FETCH_SECONDS = 4.0
@@ -171,6 +171,36 @@ def resolve(url: ServerURL) -> Server:
         url.protocol, url.host, url.port, url.security, addresses, settings.MAIL_CA_FILE, float(settings.MAIL_TIMEOUT),
         float(settings.MAIL_PATIENCE),
     )  # fmt: skip
+
+
+# --- address books ----------------------------------------------------------------------------------------------
+
+
+def book_servers(address: str) -> Iterator[str]:
+    """Where the address books of a domain may be, best first (RFC 6764 §6); lazily, as ``candidates``."""
+    domain = address.rpartition("@")[2].lower()
+    entry = operator_domains().get(domain) or operator_domains().get("*") or {}
+    if entry.get("contacts"):
+        yield _fill(entry["contacts"], quote(address))
+        return
+    if place := _srv("carddavs", domain):
+        yield f"https://{place[0]}:{place[1]}/.well-known/carddav"
+    yield f"https://{domain}/.well-known/carddav"
+
+
+def resolve_book(host: str, port: int, secure: bool) -> Server:
+    """What the CardDAV adapter connects to; as ``resolve``. Without TLS only where the operator says so. Raises
+    Unreachable, Refused or InsecureConnection."""
+    known = [urlsplit(str(entry["contacts"])) for entry in operator_domains().values() if entry.get("contacts")]
+    ports = {(one.hostname, one.port or (443 if one.scheme == "https" else 80), one.scheme == "https") for one in known}
+    if (host, port, secure) in ports:
+        addresses: tuple[str, ...] = ()
+    elif not secure:
+        raise InsecureConnection(_("Only https is safe enough for a password."), "TLS")
+    else:
+        addresses = public_addresses(host, port)
+    security = Security.TLS if secure else Security.PLAIN
+    return Server("carddav", host, port, security, addresses, settings.MAIL_CA_FILE, float(settings.MAIL_TIMEOUT))
 
 
 # --- discovery --------------------------------------------------------------------------------------------------

@@ -41,6 +41,7 @@ LAYERS = (
             "webmail.events",
             "webmail.contacts",
             "webmail.suggestions",
+            "webmail.books",
             "webmail.invitations",
             "webmail.notices",
             "webmail.files",

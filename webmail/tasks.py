@@ -18,6 +18,7 @@ from redis.exceptions import RedisError
 from accounts.models import Account
 from webmail import (
     bodies,
+    books,
     compose,
     contacts,
     events,
@@ -30,7 +31,7 @@ from webmail import (
     thumbnails,
 )
 from webmail.leases import Lost
-from webmail.models import Draft, Message, Operation, forget_files_of
+from webmail.models import AddressBook, Draft, Message, Operation, forget_files_of
 from webmail.protocols.errors import MailError
 from webmail.views import resumption
 
@@ -162,6 +163,15 @@ def fetch_pictures(account_id: int) -> None:
         _nudge(fetch_pictures, account_id)
 
 
+@shared_task(name="webmail.book", ignore_result=True)
+def sync_book(book_id: int) -> None:
+    book = AddressBook.objects.select_related("user").filter(pk=book_id, needs_user=False).first()
+    if book is None:
+        return
+    with translation.override(book.user.language or book.user.browser_language or settings.LANGUAGE_CODE):
+        books.sync_book(book_id)
+
+
 @shared_task(name="webmail.suggestions", ignore_result=True)
 def make_suggestions() -> None:
     """Of mail that was synced, for a while; then to the end of the queue."""
@@ -185,6 +195,8 @@ def sweep() -> None:
     contacts.forget_old()
     contacts.exchange.forget_old_files()
     make_suggestions.delay()
+    for book_id in books.due():
+        sync_book.delay(book_id)
     for account_id in pictures.wanting():
         fetch_pictures.delay(account_id)
     for submission_id in outbox.due():
@@ -247,6 +259,10 @@ def nudge_files(draft_id: int) -> None:
     _nudge(bring_files, draft_id)
 
 
+def nudge_book(book_id: int) -> None:
+    _nudge(sync_book, book_id)
+
+
 def _nudge(task: Any, row_id: int, countdown: float = 0) -> None:
     """Without a broker the row waits for the sweep of one that comes back."""
     try:
@@ -256,3 +272,4 @@ def _nudge(task: Any, row_id: int, countdown: float = 0) -> None:
 
 
 operations.on_submit(nudge_replay, nudge_spread)
+books.nudge_by(nudge_book)

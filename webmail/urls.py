@@ -6,6 +6,7 @@ from django.urls import include, path
 from webmail.views import (
     actions,
     body,
+    books,
     compose,
     contact_exchange,
     contact_groups,
@@ -105,6 +106,10 @@ urlpatterns = [
     path("contacts/import/", contact_exchange.send_file, name="contacts-import"),
     path("contacts/import/<uuid:key>/", contact_exchange.take_in, name="contacts-import-file"),
     path("contacts/export/", contact_exchange.export, name="contacts-export"),
+    path("contacts/books/", books.show, name="books"),
+    path("contacts/books/<int:pk>/sync/", books.sync, name="book-sync"),
+    path("contacts/books/<int:pk>/read/", books.read, name="book-read"),
+    path("contacts/books/<int:pk>/destruction/", books.leave, name="book-destruction"),
     path("contacts/membership/", contact_groups.membership, name="contacts-membership"),
     path("contacts/destruction/", contact_groups.destroy_contacts, name="contacts-destruction"),
     path("contacts/<uuid:key>/undo/", contact_groups.undo, name="contacts-undo"),

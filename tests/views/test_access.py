@@ -16,7 +16,7 @@ from accounts.models import Identity
 from tests.letters import PIXEL, letter
 from tests.views.conftest import Person, snapshot
 from webmail import compose, contacts, operations, outbox, pictures, thumbnails
-from webmail.models import Contact, Draft, HeldForm, Operation, Template
+from webmail.models import AddressBook, Contact, Draft, HeldForm, Operation, Template
 
 SECRET = "Hemmelig"
 PUBLIC = {"accounts:sign-in", "accounts:sign-out", "health", "events"}  # asked for by those who have not signed in too
@@ -73,6 +73,11 @@ def belongings(alice: Person) -> dict[str, list[Any]]:
         ids[name] = [group.pk]
     sent = ContentFile(f"BEGIN:VCARD\nFN:{SECRET} fil\nEND:VCARD".encode())
     ids["contacts-import-file"] = [contacts.exchange.put_by(alice.user, sent)]
+    book = AddressBook.objects.create(
+        user=alice.user, name=f"{SECRET} bok", url="https://dav.invalid/", credentials="x"
+    )
+    for name in ("book-sync", "book-read", "book-destruction"):
+        ids[name] = [book.pk]
     ids["contacts-undo"] = [contacts.remember(alice.user.pk, f"{SECRET} slettet", [contact])]
     for name in ("folder", "folder-name", "folder-subscription", "folder-emptying", "folder-destruction"):
         ids[name] = [folder.pk]

@@ -19,6 +19,8 @@ from webmail.contacts.book import (
     from_card,
     known,
     new_in,
+    on_change,
+    put,
     remove,
     touch,
 )
@@ -40,6 +42,8 @@ __all__ = [
     "gather",
     "known",
     "new_in",
+    "on_change",
+    "put",
     "remember",
     "remove",
     "remove_all",

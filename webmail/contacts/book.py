@@ -92,6 +92,26 @@ def new_in(contact: Contact, book: AddressBook) -> None:
     touch([contact.pk])
 
 
+def put(contact: Contact, emails: Sequence[tuple[str, str]]) -> None:
+    """As a server has it: its columns as they are set, these addresses but for those of others and what is none. Nothing
+    of it is for the server to hear."""
+    with transaction.atomic():
+        contact.save()
+        before = list(contact.addresses.values_list("email", flat=True))
+        contact.addresses.all().delete()
+        wanted = {email.lower()[:320]: (email, kind) for email, kind in reversed(emails) if mime.is_email(email)}
+        others = ContactAddress.objects.filter(user=contact.user, email__in=wanted)
+        for email in others.values_list("email", flat=True):
+            del wanted[email]
+        ContactAddress.objects.bulk_create(
+            ContactAddress(
+                user=contact.user, contact=contact, email=email, written=written[:320], kind=kind[:20], position=place
+            )
+            for place, (email, (written, kind)) in enumerate(list(reversed(wanted.items()))[:MAX_ADDRESSES], 1)
+        )
+        suggestions.refresh(contact.user_id, [*before, *wanted])
+
+
 _nudge: Callable[[int], None] | None = None
 
 
@@ -108,6 +128,7 @@ def touch(ids: Sequence[int]) -> None:
         cards = RemoteCard.objects.filter(contact__in=ids[place : place + BATCH])
         books |= set(cards.values_list("book_id", flat=True))
         cards.update(changed=True, failures=0)
+        Contact.objects.filter(pk__in=ids[place : place + BATCH]).update(changed_at=timezone.now())
     for book in sorted(books):
         AddressBook.objects.filter(pk=book).update(due_at=timezone.now())
         if _nudge:

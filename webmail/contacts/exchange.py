@@ -184,10 +184,21 @@ class _Book:
 
 
 def _uid(entry: Entry) -> uuid.UUID | None:
+    return uuid_of(entry.uid)
+
+
+def uuid_of(uid: str) -> uuid.UUID | None:
+    """None for what other programs have for one."""
     try:
-        return uuid.UUID(entry.uid)
+        return uuid.UUID(uid)
     except ValueError:
         return None
+
+
+def free_uid(user: User, uid: str) -> uuid.UUID:
+    """This, if it is one and nobody of theirs has it; else a new one."""
+    found = uuid_of(uid)
+    return found if found and not Contact.objects.filter(user=user, uid=found).exists() else uuid.uuid4()
 
 
 # --- writing down ------------------------------------------------------------------------------------------------------------

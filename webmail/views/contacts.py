@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib.auth.decorators import login_required
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
@@ -16,7 +16,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from accounts.requests import Request
 from webmail import bodies, contacts, mime
-from webmail.models import Contact, ContactGroup, Message
+from webmail.models import AddressBook, Contact, ContactGroup, Message
 from webmail.protocols.errors import MailError
 from webmail.views import listing, navigation
 from webmail.views.redirection import SeeOther, back, notice, problem
@@ -117,6 +117,8 @@ def _handle(request: Request, contact: Contact) -> HttpResponse:
     try:
         if fresh:
             contacts.add(request.user, contact, emails)
+            if book := _books(request).filter(pk=listing.number(request.POST.get("book", ""))).first():
+                contacts.new_in(contact, book)
         else:
             contacts.change(contact, emails)
     except contacts.Invalid as error:
@@ -128,6 +130,11 @@ def _handle(request: Request, contact: Contact) -> HttpResponse:
     told = _("%(name)s is in your contacts now.") if fresh else _("%(name)s was changed.")
     notice(request, told % {"name": contact.name})
     return SeeOther(reverse("contact", args=[contact.pk]))
+
+
+def _books(request: Request) -> QuerySet[AddressBook]:
+    """That a new contact may be kept in too."""
+    return AddressBook.objects.for_user(request.user).filter(writable=True)
 
 
 def _fill(request: Request, contact: Contact) -> list[tuple[str, str]]:
@@ -153,6 +160,7 @@ def _form(request: Request, contact: Contact, extra: dict[str, Any], status: int
         "emails": "\n".join(one.written for one in contact.addresses.all()) if contact.pk else "",
         "phones": "\n".join(number for number, _kind in contact.phones),
         "problems": {},
+        "books": [] if contact.pk else _books(request),
     }
     return render(request, "webmail/contact_form.html", context | extra, status=status)
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from django.apps import apps
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandParser
 
 from accounts import secrets
-from accounts.models import Account
 
 
 class Command(BaseCommand):
@@ -27,14 +27,16 @@ class Command(BaseCommand):
             fresh.write_text("\n".join(keys) + "\n")
             fresh.replace(path)  # whole or not at all
         done = lost = 0
-        for account in Account.objects.only("credentials").iterator():
-            try:
-                sealed = secrets.rotate(account.credentials, keys)
-            except secrets.Unreadable:
-                lost += 1
-                continue
-            # Only over what was read: a password typed meanwhile stays.
-            done += Account.objects.filter(pk=account.pk, credentials=account.credentials).update(credentials=sealed)
+        for model in (model for model in apps.get_models() if hasattr(model, "credentials")):
+            rows = model._default_manager
+            for pk, credentials in rows.values_list("pk", "credentials").iterator():
+                try:
+                    sealed = secrets.rotate(credentials, keys)
+                except secrets.Unreadable:
+                    lost += 1
+                    continue
+                # Only over what was read: a password typed meanwhile stays.
+                done += rows.filter(pk=pk, credentials=credentials).update(credentials=sealed)
         self.stdout.write(f"{done} encrypted anew, {lost} that no key opens.")
         if new_key:
             self.stdout.write(
