@@ -112,18 +112,20 @@ def content(response: Any) -> bytes:
     return b"".join(response.streaming_content) if response.streaming else response.content
 
 
-@pytest.mark.parametrize("name", [name for name in WITH_ID if name != "picture"])
-def test_what_is_alices_is_not_there_for_bob(
-    name: str, alice: Person, bob: Person, belongings: dict[str, list[Any]]
-) -> None:
-    url = url_of(name, belongings)
+# Where nothing may change, one mailbox is enough for all addresses: each is asked for in turn.
+
+
+def test_what_is_alices_is_not_there_for_bob(alice: Person, bob: Person, belongings: dict[str, list[Any]]) -> None:
     before = snapshot()
-    for response in (bob.get(url), bob.post(url)):
-        assert response.status_code in (
-            (302, 303, 404, 405) if name in ("undo", "told", "contacts-undo") else (404, 405)
-        )
-        assert SECRET.encode() not in content(response)
-    assert snapshot() == before
+    for name in WITH_ID:
+        if name == "picture":
+            continue
+        url = url_of(name, belongings)
+        for response in (bob.get(url), bob.post(url)):
+            elsewhere = (302, 303) if name in ("undo", "told", "contacts-undo") else ()
+            assert response.status_code in (*elsewhere, 404, 405), url
+            assert SECRET.encode() not in content(response), url
+        assert snapshot() == before, url
 
 
 @pytest.mark.parametrize("name", [name for name in WITH_ID if name != "picture"])
@@ -137,42 +139,46 @@ def test_alice_gets_at_it(name: str, alice: Person, belongings: dict[str, list[A
     content(response)
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name not in PUBLIC])
-def test_who_has_not_signed_in_is_asked_to(
-    name: str, alice: Person, charlie: Client, belongings: dict[str, list[Any]]
-) -> None:
-    url = url_of(name, belongings)
+def test_who_has_not_signed_in_is_asked_to(alice: Person, charlie: Client, belongings: dict[str, list[Any]]) -> None:
     before = snapshot()
-    for response in (charlie.get(url), charlie.post(url)):
-        # A form that somebody wrote in while signed in answers with what they wrote.
-        kept = name in ("compose", "draft", "draft-merge") and response.request["REQUEST_METHOD"] == "POST"
-        assert response.status_code in ((401, 403) if kept else (302, 405))
-        if response.status_code == 302:
-            assert response["Location"].startswith("/sign-in/?next=")
-        assert SECRET.encode() not in content(response)
-    assert snapshot() == before
+    for name in NAMES:
+        if name in PUBLIC:
+            continue
+        url = url_of(name, belongings)
+        for response in (charlie.get(url), charlie.post(url)):
+            # A form that somebody wrote in while signed in answers with what they wrote.
+            kept = name in ("compose", "draft", "draft-merge") and response.request["REQUEST_METHOD"] == "POST"
+            assert response.status_code in ((401, 403) if kept else (302, 405)), url
+            if response.status_code == 302:
+                assert response["Location"].startswith("/sign-in/?next="), url
+            assert SECRET.encode() not in content(response), url
+        assert snapshot() == before, url
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name not in (*PUBLIC, "picture")])
-def test_looking_changes_nothing(name: str, alice: Person, belongings: dict[str, list[Any]]) -> None:
-    url = url_of(name, belongings)
+def test_looking_changes_nothing(alice: Person, belongings: dict[str, list[Any]]) -> None:
     before = snapshot()
-    for query in ("", "?do=send&set=read&role=trash&only=1&allow=1&subscribed=0&pictures=1"):
-        response = alice.get(url + query)
-        assert response.status_code in (200, 302, 405), response.status_code
-        content(response)
-    assert snapshot() == before
+    for name in NAMES:
+        if name in (*PUBLIC, "picture"):
+            continue
+        url = url_of(name, belongings)
+        for query in ("", "?do=send&set=read&role=trash&only=1&allow=1&subscribed=0&pictures=1"):
+            response = alice.get(url + query)
+            assert response.status_code in (200, 302, 405), url
+            content(response)
+        assert snapshot() == before, url
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name not in ("events", "health")])
-def test_a_form_without_its_token_changes_nothing(name: str, alice: Person, belongings: dict[str, list[Any]]) -> None:
-    url = url_of(name, belongings)
+def test_a_form_without_its_token_changes_nothing(alice: Person, belongings: dict[str, list[Any]]) -> None:
     strict = Client(enforce_csrf_checks=True)
     strict.force_login(alice.user)
     before = snapshot()
-    assert strict.post(url, {"text": "typed"}).status_code == 403
-    assert snapshot() == before
-    assert strict.get("/").status_code == 200  # still signed in
+    for name in NAMES:
+        if name in ("events", "health"):
+            continue
+        url = url_of(name, belongings)
+        assert strict.post(url, {"text": "typed"}).status_code == 403, url
+        assert snapshot() == before, url
+        assert strict.get("/").status_code == 200, url  # still signed in
 
 
 @pytest.mark.parametrize(
