@@ -33,6 +33,7 @@ bench: .venv/installed-dev
 	@$(BIN)/python -m tests.bench.push
 	@$(BIN)/python -m tests.bench.pop3
 	@$(BIN)/python -m tests.bench.contacts
+	@$(BIN)/python -m tests.bench.send
 
 translations: .venv/installed-dev
 	@$(BIN)/python manage.py makemessages --locale nb --no-obsolete --ignore .venv --ignore var --ignore tests

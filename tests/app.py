@@ -26,6 +26,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import psycopg
+import redis
 from celery import Celery
 from psycopg.rows import dict_row
 
@@ -156,6 +157,15 @@ class Postkasse:
         """Have the worker do now what it does every few seconds by itself."""
         self._queue.send_task("webmail.sweep")
         self._queue.send_task("webmail.sync_due")
+
+    def nudge(self, task: str, number: int) -> None:
+        """As a page nudges the worker about a row."""
+        self._queue.send_task(task, [number])
+
+    def forget_nudges(self) -> None:
+        """Redis loses all it has."""
+        with redis.Redis.from_url(self.environment["REDIS_URL"]) as client:
+            client.flushall()
 
     def _signal(self, name: str, number: signal.Signals) -> None:
         with suppress(ProcessLookupError):

@@ -148,6 +148,21 @@ def test_a_worker_killed_after_the_final_dot_leaves_the_decision_to_the_person(
         client.await_message(subject, "Sent")
 
 
+def test_what_waits_when_redis_loses_everything_is_sent_once(world: World, visitor: Visitor, address: str) -> None:
+    subjects = [f"Forgotten {number}" for number in range(3)]
+    visitor.sign_in(address)
+    world.smtp.clear()
+    world.app.kill_worker()
+    for subject in subjects:
+        visitor.send(address, subject)
+    world.app.forget_nudges()
+    world.app.start_worker()
+    world.app.sweep()
+    for subject in subjects:
+        eventually(lambda: _state(world.app, subject) == "gone", f"{subject} to be sent and filed", 60)
+    assert len(world.smtp.received) == len(subjects)
+
+
 def test_a_connection_lost_after_the_final_dot_is_uncertain_too(world: World, visitor: Visitor, address: str) -> None:
     subject = "Dropped after the dot"
     visitor.sign_in(address)

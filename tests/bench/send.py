@@ -2,8 +2,9 @@
 
     python -m tests.bench.send [--count 1000]
 
-Ours is all of it: each message claimed, committed as being sent, handed over, committed as sent. The server runs in a
-process of its own and takes what comes. Then the time from the nudge of a worker that waits until the server has MAIL.
+Ours is all of it: each message claimed, committed as being sent, handed over, committed as sent. The servers run in
+processes of their own: a Postfix, where there is one, which writes what it takes to the disk; and one in Python, which
+throws it away and offers neither pipelining nor chunks. Then the time from the nudge of a worker until the server hears MAIL.
 """
 
 from __future__ import annotations
@@ -12,16 +13,23 @@ import argparse
 import os
 import smtplib
 import socket
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from tests import postfix
+from tests.app import Postkasse, eventually
 from tests.bench.pop3 import prepare
 from tests.redis_server import redis_server
-from tests.servers import PASSWORD, free_port
+from tests.scripted_smtp import FailingSMTP
+from tests.servers import PASSWORD, Dovecot, free_port
+from tests.visitor import Visitor
 
 DOMAIN = "bench.test"
 RATIO = 0.8  # of smtplib's rate, the goal
@@ -43,12 +51,13 @@ asyncio.run(main())
 """
 
 
-def smtplib_loop(port: int, user: str, messages: list[bytes]) -> None:
+def smtplib_loop(port: int, user: str, messages: list[bytes], sign_in: bool) -> None:
     """What a script would do."""
     with smtplib.SMTP("127.0.0.1", port) as client:
         client.ehlo()
-        client.user, client.password = user, PASSWORD
-        client.auth("PLAIN", client.auth_plain)
+        if sign_in:
+            client.user, client.password = user, PASSWORD
+            client.auth("PLAIN", client.auth_plain)
         for raw in messages:
             client.sendmail(user, [f"someone@{DOMAIN}"], raw)
 
@@ -94,7 +103,6 @@ def drained(account: Any, count: int) -> float:
     from webmail.models import Submission, SubmissionState
     from webmail.outbox import drain
 
-    began = time.perf_counter()
     drain(account)
     sent = Submission.objects.filter(account=account, state=SubmissionState.SENT)
     assert sent.count() == count
@@ -102,7 +110,6 @@ def drained(account: Any, count: int) -> float:
     last = Submission.objects.filter(account=account).latest("sent_at").sent_at
     assert first is not None
     assert last is not None
-    del began
     return (last - first).total_seconds() * count / (count - 1)
 
 
@@ -112,29 +119,80 @@ def timed(act: Any, *arguments: Any) -> float:
     return time.perf_counter() - began
 
 
+def compared(name: str, port: int, count: int, sign_in: bool) -> None:
+    from accounts.models import Account
+
+    user = f"send{port}@{DOMAIN}"
+    account = account_on(port, user)
+    credentials_for = Account.credentials_for
+    if not sign_in:
+        Account.credentials_for = lambda *_: None  # type: ignore[method-assign,assignment,return-value]
+    raws = queue(account, count)
+    theirs = min(timed(smtplib_loop, port, user, raws, sign_in) for _ in range(2))
+    mine = drained(account, count)
+    Account.credentials_for = credentials_for  # type: ignore[method-assign]
+    print(f"{name:35}{count / theirs:>14.0f}{count / mine:>10.0f}{theirs / mine:>9.2f}{f'>= {RATIO}':>9}", flush=True)
+
+
+@contextmanager
+def sink() -> Iterator[int]:
+    """A server in Python that takes everything and keeps nothing; its port."""
+    port = free_port()
+    server = subprocess.Popen([sys.executable, "-W", "ignore", "-c", SERVER, str(port)], stderr=subprocess.DEVNULL)
+    try:
+        await_port(port)
+        yield port
+    finally:
+        server.terminate()
+        server.wait(10)
+
+
+class Clock(FailingSMTP):
+    """Notes when it hears MAIL."""
+
+    heard: float = 0.0
+
+    def _answer(self, talk: Any, step: str, usual: bytes) -> bool:
+        if step == "mail":
+            self.heard = time.perf_counter()
+        return super()._answer(talk, step, usual)
+
+
+def nudges() -> None:
+    """What waits for its undo becomes due, and the worker is told."""
+    due = "UPDATE webmail_submission SET not_before = created_at WHERE subject = ?"
+    with Dovecot() as dovecot, Clock() as clock:
+        table = {"incoming": f"imap://localhost:{dovecot.imap_port}", "outgoing": f"smtp://localhost:{clock.port}"}
+        with Postkasse({DOMAIN: table}) as app:
+            visitor, took = Visitor(app), []
+            visitor.sign_in(f"nudge@{DOMAIN}")
+            for number in range(ROUNDS):
+                subject = f"Number {number}"
+                visitor.send(f"someone@{DOMAIN}", subject)
+                (row,) = app.rows("SELECT id FROM webmail_submission WHERE subject = ?", subject)
+                clock.heard = 0.0
+                app.change(due, subject)
+                began = time.perf_counter()
+                app.nudge("webmail.send", row["id"])
+                eventually(lambda: clock.heard, "MAIL")
+                took.append((clock.heard - began) * 1000)
+            print(f"{'nudge to MAIL, ms':35}{'':>14}{statistics.median(took):>10.0f}{'':>9}{f'<= {NUDGE:.0f}':>9}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--count", type=int, default=1000)
     count = parser.parse_args().count
+    nudges()  # before Django is made ready in this process, whose settings are others
     with tempfile.TemporaryDirectory(prefix="postkasse-") as folder, redis_server(Path(folder)) as redis_url:
         os.environ["REDIS_URL"] = redis_url
         prepare(Path(folder))
-        port = free_port()
-        server = subprocess.Popen([sys.executable, "-W", "ignore", "-c", SERVER, str(port)])
-        try:
-            await_port(port)
-            user = f"send@{DOMAIN}"
-            account = account_on(port, user)
-            raws = queue(account, count)
-            theirs = min(timed(smtplib_loop, port, user, raws) for _ in range(2))
-            mine = drained(account, count)
-            print(f"\n{count:,} queued messages, a second{'smtplib':>22}{'ours':>10}{'ratio':>9}{'goal':>9}")
-            print(
-                f"{'of one account, one server':35}{count / theirs:>14.0f}{count / mine:>10.0f}{theirs / mine:>9.2f}{f'>= {RATIO}':>9}"
-            )
-        finally:
-            server.terminate()
-            server.wait(10)
+        print(f"\n{count:,} queued messages, a second{'smtplib':>22}{'ours':>10}{'ratio':>9}{'goal':>9}")
+        if not postfix.missing():
+            with postfix.Postfix() as running:
+                compared("to a Postfix", running.port, count, sign_in=False)
+        with sink() as port:
+            compared("to a server that keeps nothing", port, count, sign_in=True)
 
 
 def await_port(port: int) -> None:
