@@ -79,7 +79,9 @@ class Line:
             raise Refused(_("No server for outgoing mail is set up for this account."))
         return self._account.open_transport()
 
-    def submit(self, envelope: Envelope, message: BinaryIO, begin: Callable[[], None]) -> tuple[Submitted, Way]:
+    def submit(
+        self, envelope: Envelope, message: BinaryIO, begin: Callable[[], None], meanwhile: Callable[[], None]
+    ) -> tuple[Submitted, Way]:
         """Hand it over. A connection that served before may have died or be tired of us: if that shows before ``begin``
         was called, when none of this message has left, it is tried once more over a new one. Raises MailError."""
         way, begun = self.way(envelope.sender), False
@@ -91,7 +93,7 @@ class Line:
 
         served, way.served = way.served, True
         try:
-            return way.transport.submit(envelope, message, begin_once), way
+            return way.transport.submit(envelope, message, begin_once, meanwhile), way
         except MailError as error:
             if begun or not served or not (error.connection_lost or error.code.startswith("421")):
                 raise

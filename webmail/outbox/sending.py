@@ -12,8 +12,9 @@ import logging
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any, BinaryIO, cast
 
 from django.utils import timezone
@@ -79,12 +80,17 @@ def _send_all(line: Line, account: Account) -> None:
     until, at_once, told = time.monotonic() + TURN, 1, time.monotonic()
     while time.monotonic() < until and (jobs := claim(account, at_once)):
         began, written = time.monotonic(), dict[str, datetime]()
+        last = Once()
         try:
             while jobs and time.monotonic() < until:
                 job = jobs.pop(0)
-                if _send(line, job):
+                sent = _send(line, job, last)
+                last.do()  # if the server was never asked
+                if sent:
+                    last = sent
                     written |= dict.fromkeys(job.row.recipients[: correspondents.MAX_RECIPIENTS], timezone.now())
         finally:
+            last.do()
             give_back(jobs)
             correspondents.wrote_to(account, ((email, "", at) for email, at in written.items()))
         took = time.monotonic() - began
@@ -94,32 +100,44 @@ def _send_all(line: Line, account: Account) -> None:
             told = time.monotonic()
 
 
-def _send(line: Line, job: Job) -> bool:
-    """True if it was sent."""
+class Once:
+    """Something to be done, soon, and once."""
+
+    def __init__(self, what: Callable[[], None] | None = None) -> None:
+        self._what = what
+
+    def do(self) -> None:
+        what, self._what = self._what, None
+        if what:
+            what()
+
+
+def _send(line: Line, job: Job, last: Once) -> Once | None:
+    """If it was sent, the writing down of that, which is done while the server thinks about the envelope of the next: as
+    is ``last`` here."""
     held = rates.held(job.row)
     if held:  # over the rate, it waits, which is no attempt
         job.done(CLAIMED, SubmissionState.WAITING, not_before=held.until, trouble=held.why, detail="")
         changed(job.row)
-        return False
+        return None
     try:
-        submitted, way = _hand_over(line, job)
+        submitted, way = _hand_over(line, job, last)
     except Lost:
-        return False  # taken from us while we connected; nothing was handed over
+        return None  # taken from us while we connected; nothing was handed over
     except MailError as error:
         _not_sent(job, error, line.host)
-        return False
+        return None
     except Exception:  # ours, not the server's: the person decides, as after a crash
         log.exception("submission %s", job.row.pk)
         words = {"trouble": _("An error in Postkasse; the operator finds it in the log.")}
         state = SubmissionState.UNCERTAIN if job.row.state == SENDING else SubmissionState.REFUSED
         job.done(SubmissionState(job.row.state), state, **words)
         changed(job.row)
-        return False
-    _sent(job, submitted, way)
-    return True
+        return None
+    return Once(partial(_sent, job, submitted, way, timezone.now()))
 
 
-def _hand_over(line: Line, job: Job) -> tuple[Submitted, Way]:
+def _hand_over(line: Line, job: Job, last: Once) -> tuple[Submitted, Way]:
     """Raises MailError, and Lost before anything left."""
     row = job.row
     envelope = Envelope(row.sender, tuple(row.recipients), row.message_id, notify=row.notify)
@@ -128,7 +146,7 @@ def _hand_over(line: Line, job: Job) -> tuple[Submitted, Way]:
     if limit and row.size > limit:
         raise TooLarge(_("%(host)s takes at most %(limit)d octets.") % {"host": way.host, "limit": limit})
     with _without_bcc(row) as message:
-        return line.submit(envelope, message, lambda: _begin(job))
+        return line.submit(envelope, message, lambda: _begin(job), last.do)
 
 
 def _begin(job: Job) -> None:
@@ -138,10 +156,10 @@ def _begin(job: Job) -> None:
         raise Lost
 
 
-def _sent(job: Job, submitted: Submitted, way: Way) -> None:
+def _sent(job: Job, submitted: Submitted, way: Way, at: datetime) -> None:
     row = job.row
     job.done(
-        SENDING, SubmissionState.SENT, sent_at=timezone.now(), refused=dict(submitted.refused), trouble="",
+        SENDING, SubmissionState.SENT, sent_at=at, refused=dict(submitted.refused), trouble="",
         attempts=row.attempts + 1, relayed=way.relayed, detail=submitted.reply[:500],
         tries=row.tried(SubmissionState.SENT, submitted.reply, way.host),
     )  # fmt: skip

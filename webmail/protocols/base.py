@@ -341,9 +341,16 @@ class Transport(Protocol):
     def usable(self) -> bool:
         """False once the connection is known to be of no use: another message needs another one."""
 
-    def submit(self, envelope: Envelope, raw: BinaryIO, before_data: Callable[[], None] | None = None) -> Submitted:
+    def submit(
+        self,
+        envelope: Envelope,
+        raw: BinaryIO,
+        before_data: Callable[[], None] | None = None,
+        meanwhile: Callable[[], None] | None = None,
+    ) -> Submitted:
         """Calls ``before_data`` when recipients were accepted and before any of the message leaves; what it raises ends
-        the attempt with nothing handed over.
+        the attempt with nothing handed over. ``meanwhile`` is work for the time in which the server thinks about the
+        envelope; it is not called if it never comes to that.
 
         Streams ``raw`` (CRLF lines). Raises RecipientsRefused if nobody was accepted, TooLarge, Unavailable (4yz),
         Refused (5yz), and DeliveryUncertain once the final dot may have been read but no reply came."""

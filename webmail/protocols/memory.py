@@ -390,7 +390,13 @@ class MemoryTransport:
         self.max_size = server.max_size
         self.usable = True
 
-    def submit(self, envelope: Envelope, raw: BinaryIO, before_data: Callable[[], None] | None = None) -> Submitted:
+    def submit(
+        self,
+        envelope: Envelope,
+        raw: BinaryIO,
+        before_data: Callable[[], None] | None = None,
+        meanwhile: Callable[[], None] | None = None,
+    ) -> Submitted:
         raw.seek(0)
         octets = raw.read()
         with self._server.lock:

@@ -164,7 +164,13 @@ class SMTPTransport:
 
     # --- submitting ---
 
-    def submit(self, envelope: Envelope, raw: BinaryIO, before_data: Callable[[], None] | None = None) -> Submitted:
+    def submit(
+        self,
+        envelope: Envelope,
+        raw: BinaryIO,
+        before_data: Callable[[], None] | None = None,
+        meanwhile: Callable[[], None] | None = None,
+    ) -> Submitted:
         sender, recipients = self._addresses(envelope)
         size, eight_bit = _measure(raw)
         if self.max_size and size > self.max_size:
@@ -178,7 +184,7 @@ class SMTPTransport:
             mail_from += " RET=HDRS" + (f" ENVID={_xtext(envelope.message_id)}" if envelope.message_id else "")
         try:
             with smtp_errors():
-                refused = self._envelope(mail_from, recipients, notify)
+                refused = self._envelope(mail_from, recipients, notify, meanwhile or _nothing)
             send = self._send_chunks if self._smtp.has_extn("chunking") else self._send_data
             reply = send(raw, before_data or _nothing)
         except BaseException as error:
@@ -210,12 +216,15 @@ class SMTPTransport:
             words.append("SMTPUTF8")  # RFC 6531 §3.4
         return " ".join(words)
 
-    def _envelope(self, mail_from: str, recipients: list[str], notify: bool = False) -> dict[str, str]:
+    def _envelope(
+        self, mail_from: str, recipients: list[str], notify: bool, meanwhile: Callable[[], None]
+    ) -> dict[str, str]:
         """MAIL and RCPT; the replies of refused recipients by address. Raises if nobody was accepted."""
         pipelining = self._smtp.has_extn("pipelining")  # RFC 2920
         replies: dict[str, tuple[int, bytes]] = {}
         if not pipelining:
             self._command(mail_from)
+            meanwhile()
             self._expect(self._smtp.getreply())
         for start in range(0, len(recipients), PIPELINE_LIMIT):
             batch = recipients[start : start + PIPELINE_LIMIT]
@@ -223,6 +232,8 @@ class SMTPTransport:
             if pipelining:
                 first = [mail_from] if start == 0 else []
                 self._command("\r\n".join(first + commands))
+                if first:
+                    meanwhile()
                 answers = [self._smtp.getreply() for _ in first + commands]
                 if first:
                     self._expect(answers.pop(0))
