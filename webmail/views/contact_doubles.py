@@ -21,7 +21,11 @@ from webmail.views.redirection import SeeOther, notice, problem
 @require_safe
 @login_required
 def show(request: Request) -> HttpResponse:
-    context: dict[str, Any] = {**navigation.context(request, "contacts"), "pairs": doubles.doubles(request.user)}
+    context: dict[str, Any] = {
+        **navigation.context(request, "contacts"),
+        "pairs": doubles.doubles(request.user),
+        "here": request.path,
+    }
     return render(request, "webmail/contact_doubles.html", context)
 
 
