@@ -32,8 +32,8 @@ MAX_WORDS = 20  # of one addressee
 MAX_WORD = 40  # characters of a word that count; 160 octets at most
 MAX_GROUP = 100  # members that are filled in at once
 BATCH = 500  # addresses that are made anew in one transaction
-DOUBLED = 30  # days of lateness that writing twice as often makes up for
-HEARD, NEITHER = -100_000, -200_000  # ranks of those who only wrote, and of those of whom there is no mail
+DOUBLED = 30 * 24  # hours of lateness that writing twice as often makes up for
+HEARD, NEITHER = -1_000_000, -2_000_000  # ranks of those who only wrote, and of those of whom there is no mail
 
 # What has no accent to be taken off, and is typed as another letter where a keyboard lacks it.
 _PLAIN = str.maketrans(
@@ -63,6 +63,10 @@ def fold(text: str) -> str:
     return "".join(char for char in apart if not unicodedata.combining(char)).casefold()
 
 
+def name_words(name: str) -> set[str]:
+    return set(_WORDS.findall(fold(name)))
+
+
 def words_of(name: str, email: str) -> set[str]:
     """Each begins with what may be typed to find this address: words of the name, the address, pieces of its local part,
     its domain and the domains above that one, short of the topmost."""
@@ -75,12 +79,12 @@ def words_of(name: str, email: str) -> set[str]:
 
 
 def rank(times: int, written_at: datetime | None, heard_at: datetime | None, again: bool = False) -> int:
-    """In days, so that nothing has to grow old: the day of the last message to them, later by DOUBLED for each time the
+    """In hours, so that nothing has to grow old: the hour of the last message to them, later by DOUBLED for each time the
     number of these doubles."""
     if written_at is not None:
-        return round(written_at.timestamp() / 86400 + DOUBLED * math.log2(max(1, times)))
+        return math.floor(written_at.timestamp() / 3600 + DOUBLED * math.log2(max(1, times)))
     if heard_at is not None:
-        return round(heard_at.timestamp() / 86400 + DOUBLED * again) + HEARD
+        return math.floor(heard_at.timestamp() / 3600 + DOUBLED * again) + HEARD
     return NEITHER
 
 

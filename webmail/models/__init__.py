@@ -2,7 +2,7 @@
 
 from webmail.models.actions import Operation, OperationQuerySet, OperationState
 from webmail.models.blobs import forget_file, forget_files_of
-from webmail.models.books import AddressBook, AddressBookQuerySet, ContactsBefore, RemoteCard
+from webmail.models.books import AddressBook, AddressBookQuerySet, ContactsBefore, DistinctContacts, RemoteCard
 from webmail.models.files import FileFinding
 from webmail.models.held import HeldFile, HeldForm
 from webmail.models.invitations import Answer, AnswerQuerySet, Notice, Participation
@@ -70,6 +70,7 @@ __all__ = [
     "ContactQuerySet",
     "ContactsBefore",
     "Correspondent",
+    "DistinctContacts",
     "Draft",
     "DraftAttachment",
     "DraftCopy",

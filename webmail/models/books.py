@@ -70,6 +70,16 @@ class RemoteCard(models.Model):
         return self.href
 
 
+class DistinctContacts(models.Model):
+    """Two contacts that look like one and are not, as the person said; the lower id first."""
+
+    first = models.ForeignKey(Contact, models.CASCADE, related_name="+")
+    second = models.ForeignKey(Contact, models.CASCADE, related_name="+")
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["first", "second"], name="distinct_once")]
+
+
 class ContactsBefore(models.Model):
     """Contacts as they were before something was done to them, for as long as it can be undone. An action in several steps
     has several rows with one ``key``."""

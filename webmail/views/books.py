@@ -51,6 +51,7 @@ def _page(request: Request, typed: dict[str, str]) -> HttpResponse:
             for book in AddressBook.objects.for_user(request.user)
         ],
         "typed": typed,
+        "here": request.path,
     }
     return render(request, "webmail/books.html", context, status=422 if typed.get("problem") else 200)
 

@@ -173,6 +173,8 @@ def one(request: Request, pk: int) -> HttpResponse:
         **navigation.context(request, "contacts"),
         "contact": contact,
         "addresses": list(contact.addresses.all()),
+        "groups": contact.groups.all(),
+        "here": request.path,
         "phones": [(number, KINDS.get(kind, "")) for number, kind in contact.phones],
     }
     return render(request, "webmail/contact.html", context)
