@@ -169,7 +169,8 @@ export class Composer {
 
   #say(text, wrong = false) {
     this.note.classList.toggle("wrong", wrong);
-    if (this.note.textContent !== text) this.note.textContent = text;
+    const said = this.note.querySelector("span");
+    if (said.textContent !== text) said.textContent = text;
   }
 
   /* A note above the lines; each kind once. */

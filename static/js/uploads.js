@@ -57,7 +57,7 @@ export class Uploads {
     this.list.querySelector(`[data-key-of="${key}"]`)?.remove();
     const item = this.#item(file.name, key, inline);
     if (file.size > this.room) {
-      this.#wrong(item, this.words.tooLarge.replace("{name}", file.name).replace("{size}", octets(file.size)).replace("{left}", octets(Math.max(0, this.room))));
+      this.#wrong(item, this.words.tooLarge.replace("{size}", octets(file.size)).replace("{left}", octets(Math.max(0, this.room))));
       return Promise.resolve(null);
     }
     this.room -= file.size;

@@ -120,7 +120,7 @@ def _begin(request: Request) -> Draft:
 
 
 def _wants_rich(request: Request) -> bool:
-    return request.GET.get("rich", "1" if request.user.rich_text else "") == "1"
+    return settings.EDITOR_INSTALLED and request.GET.get("rich", "1" if request.user.rich_text else "") == "1"
 
 
 def _account_at(request: Request, place: str) -> Account | None:
