@@ -14,10 +14,10 @@ help:
 	@echo "make translations   collect the strings to translate (needs gettext), then compile them"
 	@echo "make clean          remove what was made here: .venv, caches (not var, where your data is)"
 
-run: .venv/installed
+run: .venv/installed .venv/editor
 	@exec $(BIN)/python manage.py dev
 
-test: .venv/installed-dev
+test: .venv/installed-dev .venv/editor
 	@.ci/tools
 	@$(BIN)/python manage.py translations
 	@exec $(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
@@ -40,8 +40,12 @@ translations: .venv/installed-dev
 	@$(BIN)/python manage.py translations
 
 clean:
-	@rm -rf .venv .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	@rm -rf .venv node_modules static-built .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	@find . -name __pycache__ -type d -not -path './var/*' -prune -exec rm -rf {} +
+
+# Without a network it is tried again the next time; until then text is plain.
+.venv/editor: package-lock.json .ci/editor | .venv/installed
+	@.ci/editor && touch $@ || true
 
 # The stamps: newer than what they were installed from, or made again.
 .venv/installed: requirements.txt .ci/venv

@@ -245,7 +245,9 @@ USE_TZ = True
 THEMES = [("system", _("As the system")), ("light", _("Light")), ("dark", _("Dark"))]
 
 STATIC_URL = "static/"
-STATICFILES_DIRS = [BASE_DIR / "static"]
+EDITOR = BASE_DIR / "static-built"  # the editor of rich text, brought from npm by `make run`; without it, no rich text
+EDITOR_INSTALLED = (EDITOR / "editor" / "squire.mjs").exists()
+STATICFILES_DIRS = [BASE_DIR / "static", *([EDITOR] if EDITOR_INSTALLED else [])]
 STATIC_ROOT = DATA_DIR / "static"
 STORAGES = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage", "OPTIONS": {"location": DATA_DIR / "blobs"}},

@@ -7,7 +7,9 @@ import "./reading.js";
 import "./live.js";
 import "./files.js";
 import "./around.js";
-if (document.getElementById("composer")) import("./composer.js");
+import "./windows.js";
+if (document.getElementById("composer")) import("./page_composer.js");
+document.addEventListener("htmx:afterSettle", () => { if (document.getElementById("composer")) import("./page_composer.js").then(({ mount }) => mount()); });
 
 /* What was handed in arrived, since this page came of it; the composer itself compares before it forgets. */
 const handedIn = sessionStorage.getItem("handed-in");

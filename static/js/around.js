@@ -21,3 +21,13 @@ document.addEventListener("click", async (event) => {
 
 /* Where a browser has no clipboard for us, the addresses can be marked and copied by hand. */
 if (navigator.clipboard) document.documentElement.classList.add("can-copy");
+
+/* Mail links of other pages are opened here, if the browser can and the person wants it. */
+const links = document.getElementById("mail-links");
+if (links && navigator.registerProtocolHandler) {
+  links.hidden = false;
+  links.querySelector("button").addEventListener("click", ({ currentTarget: button }) => {
+    navigator.registerProtocolHandler("mailto", location.origin + button.dataset.mailto);
+    button.closest("div").append(Object.assign(document.createElement("p"), { className: "help", role: "status", textContent: button.dataset.asked }));
+  });
+}

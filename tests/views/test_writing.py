@@ -48,7 +48,7 @@ def received(alice: Person, to: str, **headers: str) -> int:
 
 
 def chosen(context: Any) -> str:
-    return next(shown for _value, shown, is_chosen in context["senders"] if is_chosen)
+    return next(shown for _value, shown, is_chosen, _colour in context["senders"] if is_chosen)
 
 
 def test_an_answer_to_a_plus_address_is_written_as_that_one(alice: Person) -> None:

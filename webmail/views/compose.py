@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import wraps
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpResponse, JsonResponse
@@ -118,7 +120,7 @@ def _begin(request: Request) -> Draft:
 
 
 def _wants_rich(request: Request) -> bool:
-    return request.GET.get("rich", "1" if request.user.rich_text else "") == "1"
+    return settings.EDITOR_INSTALLED and request.GET.get("rich", "1" if request.user.rich_text else "") == "1"
 
 
 def _account_at(request: Request, place: str) -> Account | None:
@@ -176,7 +178,7 @@ def _handle(request: Request, draft: Draft, revision: int | None) -> HttpRespons
         compose.bring_attachments(draft)
     except MailError as error:  # the text is saved; sending waits until the files are there
         return _page(request, draft, trouble=explain(error, draft.account.label), status=503)
-    if do in ("send", "later") and not problems:
+    if do.partition(":")[0] in ("send", "later") and not problems:
         return _send(request, draft, do)
     if problems or do != "save":
         return _page(request, draft, problems=problems) if problems else SeeOther(_place(request, draft))
@@ -246,8 +248,8 @@ def saved(draft: Draft) -> dict[str, Any]:
 
 def _send(request: Request, draft: Draft, do: str) -> HttpResponse:
     at = None
-    if do == "later":
-        at, wrong = _moment(request)
+    if do.startswith("later"):
+        at, wrong = _moment(do.partition(":")[2] or request.POST.get("send_at", ""))
         if wrong:
             return _page(request, draft, problems={"send_at": wrong}, status=422)
     forgotten = [] if request.POST.get("sure") else compose.warnings(draft)
@@ -276,10 +278,10 @@ def _say_sending(request: Request, submission: Submission, at: datetime | None) 
     notice(request, said, cancel=submission.pk if request.user.undo_send or at else None)
 
 
-def _moment(request: Request) -> tuple[datetime | None, str]:
+def _moment(written: str) -> tuple[datetime | None, str]:
     """When it is to be sent, in the person's time zone, and what is wrong with that."""
     try:
-        at = timezone.make_aware(datetime.fromisoformat(request.POST.get("send_at", "")))
+        at = timezone.make_aware(datetime.fromisoformat(written))
     except ValueError:
         return None, _("Choose a day and a time to send it.")
     if not timezone.now() < at < timezone.now() + LATEST:
@@ -381,8 +383,11 @@ def _page(
     problems = problems or {}
     titles = {"reply": _("Reply"), "forward": _("Forward"), "attached": _("Forward")}
     limit = compose.size_limit(draft.account)
+    place = _place_of_form(request)
+    around = {} if place else navigation.context(request, "drafts" if draft.pk else "compose")
     context = {
-        **navigation.context(request, "drafts" if draft.pk else "compose"),
+        **around,
+        "id": place.id if place else "",
         "draft": draft,
         "token": "" if draft.pk else request.POST.get("token") or compose.form_token(request.user, draft),
         "title": titles[draft.kind] if draft.kind in titles else draft.subject or _("New message"),
@@ -407,22 +412,54 @@ def _page(
         or "reply_to" in problems,
         "priorities": Priority.choices,
         "templates": Template.objects.filter(user=request.user),
+        "presets": _presets(),
+        "can_be_rich": settings.EDITOR_INSTALLED,
         "expected": compose.written_to_another(draft),
         "undo_send": request.user.undo_send,
         "coming": draft.awaits_attachments or (draft.pk is None and compose.brings(draft)),
     }
-    return render(request, "webmail/compose.html", context, status=status)
+    return render(request, "webmail/composer.html" if place else "webmail/compose.html", context, status=status)
 
 
-def _senders(request: Request, draft: Draft) -> list[tuple[str, str, bool]]:
-    """Value, text, and whether chosen: each identity, and the address that this one is written as."""
-    senders = []
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where script puts the form, which it asks for alone: ``X-Composer: 0`` is the page, others are windows in a page. As
+    a page can have several, the ids in a form begin with ``id``."""
+
+    id: str
+
+
+def _place_of_form(request: Request) -> Place | None:
+    asked = request.headers.get("X-Composer", "")
+    if not asked.isdecimal():
+        return None
+    return Place(f"d{int(asked[:6])}-" if int(asked[:6]) else "")
+
+
+def _presets() -> list[tuple[str, str, str]]:
+    """Moments to send at that people often want: as the form has it, in words, and when that is."""
+    now = timezone.localtime()
+    afternoon = now.replace(hour=16, minute=0, second=0, microsecond=0)
+    morning = (now + timedelta(days=1)).replace(hour=8, minute=0, second=0, microsecond=0)
+    monday = morning + timedelta(days=-morning.weekday() % 7)
+    chosen = [(morning, _("Tomorrow morning")), (monday, _("Monday morning"))]
+    if now < afternoon - timedelta(minutes=30):
+        chosen.insert(0, (afternoon, _("This afternoon")))
+    if monday == morning:
+        chosen.pop()
+    return [(f"{at:%Y-%m-%dT%H:%M}", title, date_format(at, "D H:i")) for at, title in chosen]
+
+
+def _senders(request: Request, draft: Draft) -> list[tuple[str, str, bool, int]]:
+    """Value, text, whether chosen, and the account's colour: each identity, and the address that this one is written as."""
+    senders: list[tuple[str, str, bool, int]] = []
     for identity in Identity.objects.for_user(request.user).select_related("account"):
         chosen = identity.pk == draft.identity_id
-        senders.append((str(identity.pk), str(identity), chosen and not draft.written_as))
+        colour = identity.account.colour
+        senders.append((str(identity.pk), str(identity), chosen and not draft.written_as, colour))
         if chosen and draft.written_as:
             shown = f"{identity.name} <{draft.written_as}>" if identity.name else draft.written_as
-            senders.append((f"{identity.pk}:{draft.written_as}", shown, True))
+            senders.append((f"{identity.pk}:{draft.written_as}", shown, True, colour))
     return senders
 
 

@@ -35,7 +35,7 @@ def _groups() -> list[tuple[str, list[tuple[str, str]]]]:
         ("E", _("Archive")), ("#", _("Delete")), ("!", _("Junk")), ("V", _("Move or copy")), ("U", _("Mark unread")),
         ("S", _("Star, or remove the star")), ("P", _("Print")),
     ]  # fmt: skip
-    writing = [("Ctrl+Enter", _("Send")), ("Ctrl+S", _("Save"))]
+    writing = [("Ctrl+Enter", _("Send")), ("Ctrl+S", _("Save")), ("Ctrl+Shift+D", _("Discard"))]
     return [
         (_("Anywhere"), anywhere),
         (_("In a list"), lists),
