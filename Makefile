@@ -36,7 +36,7 @@ bench: .venv/installed-dev
 	@$(BIN)/python -m tests.bench.send
 
 translations: .venv/installed-dev
-	@$(BIN)/python manage.py makemessages --locale nb --no-obsolete --ignore .venv --ignore var --ignore tests
+	@$(BIN)/python manage.py makemessages --locale nb --no-obsolete --ignore .venv --ignore var --ignore tests --ignore node_modules
 	@$(BIN)/python manage.py translations
 
 clean:

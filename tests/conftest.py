@@ -5,9 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 
 from tests import environment
 from tests.redis_server import redis_server
+
+# On a busy machine everything takes longer, which says nothing of what is tested.
+hypothesis_settings.register_profile("any machine", suppress_health_check=[HealthCheck.too_slow], deadline=None)
+hypothesis_settings.load_profile("any machine")
 
 
 def pytest_configure() -> None:

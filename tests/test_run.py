@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.app import eventually
 from webmail.management.supervisor import GaveUp, Program, Supervisor
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -183,7 +184,7 @@ def test_what_does_not_end_by_itself_is_killed_with_all_it_started(
     deaf = supervisor.programs["deaf"].process
     assert deaf
     supervisor.end([["deaf"]])
-    assert living(deaf.pid) == []
+    eventually(lambda: living(deaf.pid) == [], "the killed ones to be gone")  # the kernel takes its time
 
 
 def living(group: int) -> list[str]:

@@ -50,7 +50,7 @@ class Visitor:
     def send(self, to: str, subject: str, text: str = "Hello.") -> None:
         """Without a pause to undo it."""
         preferences = {"theme": "system", "language": "", "time_zone": "", "page_size": "50"}
-        preferences |= {"conversations": "True", "newest_on_top": "False"}
+        preferences |= {"conversations": "True", "newest_on_top": "False", "rich_text": "False"}
         self.post("/settings/", undo_send="0", **preferences)
         page = self.post("/compose/", to=to, subject=subject, text=text, do="send")
         assert "Sending to" in page, page
