@@ -47,10 +47,10 @@ class Visitor:
         page = self.post("/sign-in/", address=address, password=PASSWORD)
         assert 'id="list"' in page, page
 
-    def send(self, to: str, subject: str, text: str = "Hello.") -> None:
-        """Without a pause to undo it."""
+    def send(self, to: str, subject: str, text: str = "Hello.", undo: int = 0) -> None:
+        """It can be taken back for ``undo`` seconds."""
         preferences = {"theme": "system", "language": "", "time_zone": "", "page_size": "50"}
         preferences |= {"conversations": "True", "newest_on_top": "False", "rich_text": "False"}
-        self.post("/settings/", undo_send="0", **preferences)
+        self.post("/settings/", undo_send=str(undo), **preferences)
         page = self.post("/compose/", to=to, subject=subject, text=text, do="send")
         assert "Sending to" in page, page

@@ -168,7 +168,7 @@ def nudges() -> None:
             visitor.sign_in(f"nudge@{DOMAIN}")
             for number in range(ROUNDS):
                 subject = f"Number {number}"
-                visitor.send(f"someone@{DOMAIN}", subject)
+                visitor.send(f"someone@{DOMAIN}", subject, undo=60)
                 (row,) = app.rows("SELECT id FROM webmail_submission WHERE subject = ?", subject)
                 clock.heard = 0.0
                 app.change(due, subject)

@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
-from django.db import connection
+from django.db import DEFAULT_DB_ALIAS, connection, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import F
 from django.utils import timezone
 
@@ -28,8 +29,9 @@ class Job:
     def change(self, was: SubmissionState, **values: Any) -> bool:
         """As an update of the row while it is ours and in that state; False if it is not. Written here because Django makes
         its SQL anew each time, which takes several times as long as the database takes to do it."""
-        given = [_ready(name, value) for name, value in values.items()]
-        with connection.cursor() as cursor:
+        here = connections[DEFAULT_DB_ALIAS]  # itself: each attribute of django.db.connection is a search
+        given = [_ready(name, value, here) for name, value in values.items()]
+        with here.cursor() as cursor:
             cursor.execute(_update(tuple(values)), [*given, self.row.pk, self._claim, was])
             changed = cursor.rowcount == 1
         if changed:
@@ -42,12 +44,12 @@ class Job:
         return self.change(was, state=state, claimed_by="", claimed_until=None, **values)
 
 
-def _ready(name: str, value: Any) -> Any:
+def _ready(name: str, value: Any, here: BaseDatabaseWrapper) -> Any:
     if value is None or isinstance(value, (str, int)):
         return value
     if isinstance(value, datetime):
-        return connection.ops.adapt_datetimefield_value(value)
-    return Submission._meta.get_field(name).get_db_prep_save(value, connection)  # type: ignore[union-attr]
+        return here.ops.adapt_datetimefield_value(value)
+    return Submission._meta.get_field(name).get_db_prep_save(value, here)  # type: ignore[union-attr]
 
 
 @cache

@@ -39,7 +39,7 @@ WAITS = (30, 60, 120, 300, 900, 1800, 3600)  # seconds between attempts; the las
 MAX_ATTEMPTS = 80  # some three days
 TURN = 30.0  # seconds of sending, and of filing, until others have their turn
 FILED_AT_ONCE = 500
-MOST_AT_ONCE = 100
+MOST_AT_ONCE = 250
 SMALL = 256 * 1024  # octets of a message
 MOMENT = 0.5  # seconds
 TELL_SECONDS = 0.5  # open pages hear of it so often
@@ -94,7 +94,10 @@ def _send_all(line: Line, account: Account) -> None:
             give_back(jobs)
             correspondents.wrote_to(account, ((email, "", at) for email, at in written.items()))
         took = time.monotonic() - began
-        at_once = max(1, min(MOST_AT_ONCE, at_once * 2 if took < MOMENT / 2 else at_once // 2))
+        if took < MOMENT / 5:
+            at_once = min(MOST_AT_ONCE, at_once * 4)
+        elif took > MOMENT:
+            at_once = max(1, at_once // 2)
         if time.monotonic() - told > TELL_SECONDS:
             events.publish(account.user_id, "outbox")
             told = time.monotonic()
