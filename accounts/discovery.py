@@ -304,7 +304,8 @@ def fetch_public(host: str, path: str) -> bytes | None:
 
 def parse_autoconfig(document: bytes, address: str) -> Candidate | None:
     """The first usable incoming (IMAP before POP3) and outgoing server of a config-v1.1 document; None if there is none."""
-    if len(document) > MAX_AUTOCONFIG or b"<!DOCTYPE" in document or b"<!ENTITY" in document:
+    typed = b"<!DOCTYPE" in document or b"<!ENTITY" in document or b"\0" in document  # which UTF-16 has
+    if len(document) > MAX_AUTOCONFIG or typed:
         return None  # no configuration needs a document type, an attack on the parser does
     try:
         root = ElementTree.fromstring(document)  # noqa: S314  (bounded, and without a document type)
