@@ -28,13 +28,14 @@ export class Composer {
     this.kept = new Kept(form);
     this.saving = Promise.resolve(true);
     this.ended = new AbortController();
+    this.clean = this.#asServed();
     this.people = [...form.querySelectorAll("[data-people]")].map((input) => new People(input, form.dataset));
-    this.clean = this.values();
     this.uploads = new Uploads(this);
     this.#restore();
     this.#listen();
     const frame = form.querySelector("[data-rich]");
     this.rich = frame ? import("./rich.js").then(({ Rich }) => new Rich(this, frame)) : null;
+    if (this.dirty) this.typed(); /* before this script was here */
   }
 
   /* --- what is written --- */
@@ -44,6 +45,19 @@ export class Composer {
     for (const name of FIELDS) {
       const field = this.form.elements[name];
       if (field) found[name] = field.type === "checkbox" ? (field.checked ? field.value : "") : field.value;
+    }
+    return found;
+  }
+
+  /* What the server put into the page, whatever was typed since. */
+  #asServed() {
+    const found = {};
+    for (const name of FIELDS) {
+      const field = this.form.elements[name];
+      if (!field) continue;
+      if (field.type === "checkbox") found[name] = field.defaultChecked ? field.value : "";
+      else if (field.options) found[name] = ([...field.options].find((one) => one.defaultSelected) ?? field.options[0]).value;
+      else found[name] = field.type === "hidden" ? field.value : field.defaultValue;
     }
     return found;
   }
