@@ -199,6 +199,7 @@ def test_what_never_reached_the_server_is_restored_and_can_be_undone(visit: Visi
     visit.write("", "On a train", "Before the tunnel")
     page = visit.page
     saved(world, "On a train", text="Before the tunnel")
+    expect(page).to_have_url(re.compile("/drafts/"))
     url = page.url
     visit.context.route("**/drafts/*/", lambda route: route.abort("internetdisconnected"))
     page.locator("textarea#text").fill("In the tunnel")
@@ -209,7 +210,7 @@ def test_what_never_reached_the_server_is_restored_and_can_be_undone(visit: Visi
     visit.context.unroute("**/drafts/*/")
     again = visit.context.new_page()
     again.goto(url)
-    expect(again.get_by_role("status").first).to_contain_text("Restored")
+    expect(again.locator("#composer .notes")).to_contain_text("Restored")
     expect(again.locator("textarea#text")).to_have_value("In the tunnel")
     saved(world, "On a train", text="In the tunnel", cc="kari@example.org")
     again.get_by_role("button", name="Undo").click()
@@ -357,7 +358,7 @@ def test_a_message_for_later_leaves_once_when_its_time_has_come(
         theirs.await_message("Tomorrow")
     world.app.sweep()
     eventually(
-        lambda: world.app.rows("SELECT * FROM webmail_submission WHERE subject = 'Tomorrow' AND state = 'filed'"),
+        lambda: world.app.rows("SELECT * FROM webmail_submission WHERE subject = 'Tomorrow' AND filing = 'filed'"),
         "filed",
     )
     assert len(world.smtp.received) == 1
