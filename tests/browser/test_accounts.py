@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -52,8 +53,8 @@ def test_imap_and_pop3_stand_in_one_inbox_each_in_its_colour(
     # What is written at the other account's folder is from it.
     visit.send_at_once()
     nav.locator(".acct", has_text="Old one").get_by_role("link", name="Inbox").click()
-    nav.get_by_role("link", name="New message").click()
-    window = page.locator(".float")
+    expect(page).to_have_url(re.compile("/folders/"))
+    window = visit.new_message()
     expect(window.locator("[name=identity] option:checked")).to_have_text(pop)
     page.get_by_label("To", exact=True).fill("kari@example.org")
     page.get_by_label("Subject").fill("Draft of ours")
