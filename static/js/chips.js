@@ -19,17 +19,16 @@ function cross() {
 
 export class People {
   constructor(input, words) {
-    this.truth = input;
+    this.truth = Object.assign(document.createElement("input"), { type: "hidden", name: input.name, value: input.value });
     this.words = words;
     this.people = split(input.value).map(read);
     this.place = null; /* where a chip that is being edited goes back to */
-    this.#build();
+    this.#build(input);
     this.#show();
     this.#listen();
   }
 
-  #build() {
-    const { truth } = this;
+  #build(truth) {
     const id = `people-${lists += 1}`;
     this.typed = make("input", { className: "bare", type: "text", id: truth.id, autocomplete: "off", dir: "auto", spellcheck: false, autofocus: truth.autofocus });
     this.typed.setAttribute("enterkeyhint", "next");
@@ -46,10 +45,7 @@ export class People {
     this.last = make("li", { className: "grow" }, this.typed);
     this.list.append(this.last);
     const focused = document.activeElement === truth;
-    truth.removeAttribute("id");
-    truth.removeAttribute("autofocus");
-    truth.type = "hidden";
-    truth.after(this.box);
+    truth.replaceWith(this.truth, this.box);
     if (focused) this.typed.focus();
   }
 

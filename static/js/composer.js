@@ -28,29 +28,46 @@ export class Composer {
     this.kept = new Kept(form);
     this.saving = Promise.resolve(true);
     this.ended = new AbortController();
+    this.clean = this.#asServed();
     this.people = [...form.querySelectorAll("[data-people]")].map((input) => new People(input, form.dataset));
-    this.clean = this.values();
     this.uploads = new Uploads(this);
     this.#restore();
     this.#listen();
     const frame = form.querySelector("[data-rich]");
     this.rich = frame ? import("./rich.js").then(({ Rich }) => new Rich(this, frame)) : null;
+    if (this.dirty) this.typed(); /* before this script was here */
   }
 
   /* --- what is written --- */
 
+  /* By its name alone: form.elements knows ids, too. */
+  field(name) { return this.form.querySelector(`[name="${name}"]`); }
+
   values() {
     const found = {};
     for (const name of FIELDS) {
-      const field = this.form.elements[name];
+      const field = this.field(name);
       if (field) found[name] = field.type === "checkbox" ? (field.checked ? field.value : "") : field.value;
+    }
+    return found;
+  }
+
+  /* What the server put into the page, whatever was typed since. */
+  #asServed() {
+    const found = {};
+    for (const name of FIELDS) {
+      const field = this.field(name);
+      if (!field) continue;
+      if (field.type === "checkbox") found[name] = field.defaultChecked ? field.value : "";
+      else if (field.options) found[name] = ([...field.options].find((one) => one.defaultSelected) ?? field.options[0]).value;
+      else found[name] = field.type === "hidden" ? field.value : field.defaultValue;
     }
     return found;
   }
 
   put(fields) {
     for (const name of FIELDS) {
-      const field = this.form.elements[name];
+      const field = this.field(name);
       if (!field || typeof fields[name] !== "string") continue;
       const people = this.people.find((one) => one.truth === field);
       if (people) people.value = fields[name];
@@ -189,9 +206,10 @@ export class Composer {
   #restore() {
     const kept = this.kept.read();
     if (!kept) return;
-    if (same(kept.fields, this.clean)) { this.kept.forget(); return; }
+    if (same(kept.fields, this.clean)) { this.kept.forget(); this.kept.forgetAside(); return; }
     if (kept.revision === this.form.elements.revision.value) { this.#bringBack(kept); return; }
-    this.#tell("restored", this.words.older, this.#button(this.words.restore, () => this.#bringBack(kept)));
+    this.kept.setAside();
+    this.#tell("restored", this.words.older, this.#button(this.words.restore, () => { this.kept.forgetAside(); this.#bringBack(kept); }));
   }
 
   #bringBack(kept) {
@@ -233,7 +251,7 @@ export class Composer {
     if (button === "save") { await this.save(true); return; }
     if (SWAPPED.test(button)) { await this.#swap(button); return; }
     if (this.place.number) { await this.#swap(button); return; }
-    await this.saving;
+    await this.#quiet();
     this.#leave(button);
   }
 
@@ -245,9 +263,20 @@ export class Composer {
     return came === true;
   }
 
+  /* Nothing is under way any more, and nothing begins. */
+  async #quiet() {
+    for (let last = null; last !== this.saving;) {
+      clearTimeout(this.timer);
+      last = this.saving;
+      await last;
+    }
+    clearTimeout(this.timer);
+    this.leaving = true;
+  }
+
   /* The whole page goes on to what the server answers. */
   #leave(button) {
-    this.leaving = true;
+    this.leaving = true; /* also where nothing was waited for: two versions clash */
     clearTimeout(this.timer);
     this.kept.write(this.values()); /* until a page of ours shows that it arrived (app.js): the sign-in may have run out */
     sessionStorage.setItem("handed-in", this.kept.key);
@@ -258,9 +287,8 @@ export class Composer {
 
   /* The form's next state comes from the server, and the page stays. */
   async #swap(button, more = {}, then = () => {}) {
-    await this.saving;
-    clearTimeout(this.timer);
-    this.leaving = true;
+    if (this.leaving) return;
+    await this.#quiet();
     this.form.setAttribute("aria-busy", "true");
     try {
       const answer = await this.#fetch(button, more);
@@ -297,7 +325,7 @@ export class Composer {
     this.form.replaceWith(document.adoptNode(fresh));
     const next = new Composer(fresh, this.place);
     this.place.renewed(next, url);
-    const focus = fresh.elements[name] ?? fresh.elements.text;
+    const focus = (name && fresh.querySelector(`[name="${name}"]`)) || fresh.elements.text;
     if (focus?.type !== "hidden") focus?.focus?.();
     return next;
   }

@@ -19,16 +19,26 @@ export class Kept {
   }
 
   read() {
-    const text = localStorage.getItem(this.key);
+    const text = localStorage.getItem(this.key) ?? localStorage.getItem(`${this.key}:aside`);
     if (!text) return null;
     try {
       const kept = JSON.parse(text);
       return typeof kept.fields === "object" && kept.fields ? kept : null;
     } catch {
-      localStorage.removeItem(this.key); /* not ours */
+      this.forget(); /* not ours */
+      this.forgetAside();
       return null;
     }
   }
+
+  /* It waits until somebody asks for it, and is not written over meanwhile. */
+  setAside() {
+    const text = localStorage.getItem(this.key);
+    if (text) localStorage.setItem(`${this.key}:aside`, text);
+    localStorage.removeItem(this.key);
+  }
+
+  forgetAside() { localStorage.removeItem(`${this.key}:aside`); }
 
   forget() {
     localStorage.removeItem(this.key);

@@ -23,6 +23,11 @@ export function mount() {
 }
 
 mount();
+/* Its keys work wherever on the page one is. */
+document.addEventListener("keydown", (event) => {
+  const composer = document.getElementById("composer")?.composer;
+  if (composer && !composer.form.contains(event.target)) composer.key(event);
+}, true);
 document.addEventListener("click", async (event) => {
   const link = event.target.closest("[data-own-window]");
   const composer = document.getElementById("composer")?.composer;

@@ -56,7 +56,7 @@ class Docked {
     if (!form) return;
     const to = form.querySelector("input[role=combobox]");
     const text = form.elements.text;
-    if (!form.elements.to.value) to.focus();
+    if (!this.composer.field("to").value) to.focus();
     else if (text) { text.focus(); text.setSelectionRange(0, 0); text.scrollTop = 0; }
     else this.composer.rich?.then((rich) => rich.focus());
   }
@@ -179,3 +179,4 @@ function bringBack() {
 }
 
 bringBack();
+document.documentElement.classList.add("live"); /* from now on, writing opens here */

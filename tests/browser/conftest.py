@@ -136,6 +136,14 @@ class Visit:
         expect(self.page).to_have_url(f"{self.url}/settings/?saved=1")
         self.page.goto(f"{self.url}/")
 
+    def new_message(self) -> Locator:
+        """Opened in a window of the page."""
+        expect(self.page.locator("html.live")).to_be_attached()
+        self.page.locator("#nav").get_by_role("link", name="New message").click()
+        window = self.page.locator(".float").first
+        expect(window.locator("form.live")).to_be_visible()
+        return window
+
     def write(self, to: str, subject: str, text: str) -> None:
         """A filled-in composer, not sent."""
         self.page.goto(f"{self.url}/compose/")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -52,12 +53,13 @@ def test_imap_and_pop3_stand_in_one_inbox_each_in_its_colour(
     # What is written at the other account's folder is from it.
     visit.send_at_once()
     nav.locator(".acct", has_text="Old one").get_by_role("link", name="Inbox").click()
-    nav.get_by_role("link", name="New message").click()
-    expect(page.locator("#identity option:checked")).to_have_text(pop)
+    expect(page).to_have_url(re.compile("/folders/"))
+    window = visit.new_message()
+    expect(window.locator("[name=identity] option:checked")).to_have_text(pop)
     page.get_by_label("To", exact=True).fill("kari@example.org")
     page.get_by_label("Subject").fill("Draft of ours")
-    page.get_by_role("button", name="Save", exact=True).click()
-    expect(page.locator("#toast")).to_contain_text("Draft saved.")
+    window.get_by_role("button", name="Close and keep the draft").click()
+    expect(window).to_have_count(0)
     page.goto(f"{visit.url}/drafts/")
     expect(page.locator(".row .s")).to_have_text(["Draft of ours", "Draft of another program"])
     assert [row.get_attribute("data-acc") for row in page.locator(".row").all()] == ["2", "1"]
@@ -78,7 +80,8 @@ def test_imap_and_pop3_stand_in_one_inbox_each_in_its_colour(
     page.get_by_role("button", name="Save and check").click()
     page.wait_for_url("**/?saved=1")
     page.goto(f"{visit.url}/compose/")
-    expect(page.locator("#identity option:checked")).to_have_text(pop)
+    window = page.locator(".float")
+    expect(window.locator("[name=identity] option:checked")).to_have_text(pop)
     page.goto(f"{visit.url}/")
     expect(visit.row("By POP3")).to_have_attribute("data-acc", "3")
     assert visit.errors == []

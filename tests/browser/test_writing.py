@@ -57,10 +57,10 @@ def test_a_reply_names_what_it_answers_and_marks_it_answered(
     visit.enter(address)
     visit.send_at_once()
     visit.open("Dinner?").get_by_role("link", name="Reply", exact=True).first.click()
-    page = visit.page
-    expect(page.get_by_label("To", exact=True)).to_have_value(f"A friend <{friend}>")
-    expect(page.get_by_label("Subject")).to_have_value("Re: Dinner?")
-    text = page.locator("textarea#text")
+    window = visit.page.get_by_role("dialog", name="Re: Dinner?")
+    expect(window.locator("input[name=to]")).to_have_value(f"A friend <{friend}>")
+    expect(window.get_by_label("Subject")).to_have_value("Re: Dinner?")
+    text = window.locator("textarea")
     assert "> At seven?" in text.input_value()
     text.fill("Gladly.\n" + text.input_value())
     visit.press_send()
@@ -114,7 +114,7 @@ def test_what_is_written_is_saved_without_a_click_and_found_again(visit: Visit, 
     visit.enter(address)
     visit.write("", "Unfinished", "The first half")
     page = visit.page
-    expect(page.locator("#saved")).to_contain_text("Saved")
+    expect(page.locator("[data-saved]")).to_contain_text("Saved")
     eventually(lambda: world.app.rows("SELECT * FROM webmail_draft WHERE text = 'The first half'"), "a draft saved")
     page.goto(f"{visit.url}/drafts/")
     page.get_by_role("link", name="Unfinished").click()
