@@ -99,7 +99,7 @@ def test_a_refused_recipient_is_shown_in_the_servers_words_and_put_right(
     page.goto(f"{visit.url}/outbox/")
     job = page.locator(".job", has_text="Invitation")
     expect(job).to_contain_text("Refused by the server")
-    expect(job.locator("samp")).to_contain_text("550 5.1.1 We have never heard of nobdy")
+    expect(job.locator("samp").first).to_contain_text("550 5.1.1 We have never heard of nobdy")
     job.get_by_role("button", name="Edit").click()
     expect(page.locator("textarea#text")).to_have_value("Come on Friday.")
     page.get_by_label("To", exact=True).fill(friend)
