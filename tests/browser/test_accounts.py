@@ -80,8 +80,7 @@ def test_imap_and_pop3_stand_in_one_inbox_each_in_its_colour(
     page.get_by_role("button", name="Save and check").click()
     page.wait_for_url("**/?saved=1")
     page.goto(f"{visit.url}/compose/")
-    window = page.locator(".float")
-    expect(window.locator("[name=identity] option:checked")).to_have_text(pop)
+    expect(page.locator("[name=identity] option:checked")).to_have_text(pop)
     page.goto(f"{visit.url}/")
     expect(visit.row("By POP3")).to_have_attribute("data-acc", "3")
     assert visit.errors == []

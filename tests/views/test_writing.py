@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 from django.core.files.base import ContentFile
+from django.utils import timezone
 
 from accounts.models import Identity
 from tests.letters import PIXEL, letter
 from tests.views.conftest import Person
 from webmail import compose
-from webmail.models import Draft, DraftAttachment, Template
+from webmail.models import Draft, DraftAttachment, Submission, Template
 
 
 def written(draft: Draft) -> EmailMessage:
@@ -290,3 +291,35 @@ def test_a_third_change_meanwhile_is_asked_about_again(alice: Person) -> None:
     page = alice.post(f"/drafts/{draft.pk}/merge/", {"text": "Mine", "revision": "0", "take-text": "mine"})
     assert page.status_code == 409
     assert set(Draft.objects.values_list("text", flat=True)) == {"Begin\n", "Mine"}
+
+
+# --- the form alone ---------------------------------------------------------------------------------------------
+
+
+def test_a_window_asks_for_the_form_alone_and_its_ids_are_its_own(alice: Person) -> None:
+    page = alice.get("/compose/", HTTP_X_COMPOSER="7").content.decode()
+    assert page.lstrip().startswith("<form")
+    assert 'id="d7-to"' in page
+    assert "<html" not in page
+    whole = alice.get("/compose/", HTTP_X_COMPOSER="0").content.decode()
+    assert 'id="to"' in whole
+    for other in ("", "x", "-1", "7 onload=x"):
+        assert "<html" in alice.get("/compose/", HTTP_X_COMPOSER=other).content.decode()
+
+
+def test_a_moment_that_is_offered_is_one_button(alice: Person) -> None:
+    moments = [value for value, _words, _when in alice.get("/compose/").context["presets"]]
+    assert len(moments) >= 1
+    fields = {"to": "ola@example.org", "subject": "Hi", "text": "Hello"}
+    alice.post("/compose/", {"do": f"later:{moments[0]}", **fields})
+    (submission,) = Submission.objects.for_user(alice.user)
+    assert f"{timezone.localtime(submission.not_before):%Y-%m-%dT%H:%M}" == moments[0]
+    assert alice.post("/compose/", {"do": "later:nonsense", **fields}).status_code == 422
+
+
+def test_the_frame_of_rich_text_runs_only_files_of_ours_and_asks_nobody(alice: Person) -> None:
+    policy = alice.get("/compose/editor/")["Content-Security-Policy"]
+    assert "default-src 'none'" in policy
+    assert "script-src 'self';" in policy
+    assert "img-src 'self' data: blob:" in policy
+    assert "frame-ancestors 'self'" in policy
