@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+import pytest
 from django.utils import timezone
 
 from tests.letters import letter
@@ -42,6 +43,44 @@ def test_a_message_that_goes_along_as_a_file_does_not_tell_whom_it_went_to_blind
     assert b"Subject: Hemmelig kopi" in received.raw
     assert b"skjult@example.org" not in received.raw
     assert b"enda@example.org" not in received.raw
+
+
+def picture(name: str, shown: str) -> bytes:
+    head = b"From: Ola <ola@example.org>\r\nTo: me@example.org\r\nSubject: Bilde\r\nMIME-Version: 1.0\r\n"
+    return (
+        head
+        + (
+            "Message-ID: <bilde@example.org>\r\nDate: Mon, 02 Nov 2026 10:00:00 +0000\r\n"
+            "Content-Type: multipart/related; boundary=cut\r\n\r\n"
+            f'--cut\r\nContent-Type: text/html\r\n\r\n<p>Se <img src="cid:{shown}"></p>\r\n'
+            f"--cut\r\nContent-Type: image/png; name=p.png\r\nContent-ID: <{name}>\r\n"
+            "Content-Transfer-Encoding: base64\r\n\r\niVBORw0KGgo=\r\n--cut--\r\n"
+        ).encode()
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("a b@example.org", "a%20b@example.org"),
+        ("bånd@example.org", "b%C3%A5nd@example.org"),
+        ("a@x", "a%0Ab"),
+        ("a@x", "%20"),
+        ("a@x", "a%3Eb"),
+        ("a/b@x", "a/b@x"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["reply", "forward"])
+def test_no_picture_of_a_message_keeps_the_answer_to_it_from_being_opened_or_sent(
+    alice: Person, smtp: SMTPServer, kind: str, name: str, shown: str
+) -> None:
+    alice.receive(picture(name, shown))
+    form = {**HELLO, "do": "save"}
+    path = alice.post(f"/compose/?{kind}={alice.message('Bilde').pk}&rich=1", form)["Location"]
+    assert alice.get(path).status_code == 200
+    assert alice.post(path, {**form, "do": "send"}).status_code == 303
+    work_off(alice.account)
+    assert len(smtp.received) == 1
 
 
 RICH_A, RICH_B = {"html": "<div>her</div>"}, {"html": "<div>der</div>"}
