@@ -11,7 +11,8 @@ from tests.letters import letter
 from tests.servers import SMTPServer
 from tests.views.conftest import Person, work_off
 from webmail import compose, outbox
-from webmail.models import Submission
+from webmail.models import Draft, Submission
+from webmail.views.inserted import cid_of
 
 HELLO = {"to": "ola@example.org", "subject": "Hei", "text": "Hei på deg", "do": "send"}
 
@@ -81,6 +82,13 @@ def test_no_picture_of_a_message_keeps_the_answer_to_it_from_being_opened_or_sen
     assert alice.post(path, {**form, "do": "send"}).status_code == 303
     work_off(alice.account)
     assert len(smtp.received) == 1
+
+
+@pytest.mark.parametrize("url", ["//[", "//[x]y/", "ftp://[", "/messages/1/?cid=" + "%22" * 5, "cid:", "http:"])
+def test_no_address_of_a_picture_keeps_a_text_from_being_saved(alice: Person, url: str) -> None:
+    alice.post("/compose/", {**HELLO, "html": f'<p>Hei på deg</p><img src="{url}">', "do": "save"})
+    assert Draft.objects.get().text.strip() == "Hei på deg"
+    assert cid_of("/messages/1/parts/2/?cid=a") == "a"
 
 
 RICH_A, RICH_B = {"html": "<div>her</div>"}, {"html": "<div>der</div>"}
