@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.utils import timezone
@@ -12,6 +13,8 @@ from tests.servers import SMTPServer
 from tests.views.conftest import Person, work_off
 from webmail import compose, outbox
 from webmail.models import Draft, Submission
+from webmail.protocols.errors import Unreachable
+from webmail.views.compose import BEGINNINGS
 from webmail.views.inserted import cid_of
 
 HELLO = {"to": "ola@example.org", "subject": "Hei", "text": "Hei på deg", "do": "send"}
@@ -89,6 +92,19 @@ def test_no_address_of_a_picture_keeps_a_text_from_being_saved(alice: Person, ur
     alice.post("/compose/", {**HELLO, "html": f'<p>Hei på deg</p><img src="{url}">', "do": "save"})
     assert Draft.objects.get().text.strip() == "Hei på deg"
     assert cid_of("/messages/1/parts/2/?cid=a") == "a"
+
+
+def test_what_was_written_is_shown_where_the_server_cannot_be_reached(
+    alice: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_args: Any) -> Draft:
+        raise Unreachable("away")
+
+    monkeypatch.setitem(BEGINNINGS, "reply", away)
+    answer = alice.post(f"/compose/?reply={alice.message('Hemmelig hilsen').pk}", HELLO)
+    assert answer.status_code == 503
+    assert "Hei på deg" in answer.content.decode()
+    assert "ola@example.org" in answer.content.decode()
 
 
 RICH_A, RICH_B = {"html": "<div>her</div>"}, {"html": "<div>der</div>"}

@@ -73,6 +73,8 @@ def new(request: Request) -> HttpResponse:
     except MailError as error:
         trouble = explain(error, _("The server"))
         draft = compose.new(request.user)
+        if request.method == "POST":
+            _fill(request, draft)  # what was typed is in the page, to be handed in once more
         return _page(request, draft, trouble=trouble, status=503)
     if request.method != "POST":
         return redirect("draft", draft.pk) if draft.pk else _page(request, draft)
