@@ -12,7 +12,7 @@ from tests.letters import letter
 from tests.servers import SMTPServer
 from tests.views.conftest import Person, work_off
 from webmail import compose, outbox
-from webmail.models import Draft, Submission
+from webmail.models import Draft, Message, Submission
 from webmail.protocols.errors import Unreachable
 from webmail.views.compose import BEGINNINGS
 from webmail.views.inserted import cid_of
@@ -92,6 +92,20 @@ def test_no_address_of_a_picture_keeps_a_text_from_being_saved(alice: Person, ur
     alice.post("/compose/", {**HELLO, "html": f'<p>Hei på deg</p><img src="{url}">', "do": "save"})
     assert Draft.objects.get().text.strip() == "Hei på deg"
     assert cid_of("/messages/1/parts/2/?cid=a") == "a"
+
+
+@pytest.mark.parametrize("kind", ["reply", "forward"])
+def test_what_was_written_to_a_message_that_is_gone_meanwhile_is_kept_and_not_sent_without_it(
+    alice: Person, kind: str
+) -> None:
+    message = alice.message("Hemmelig hilsen")
+    Message.objects.filter(pk=message.pk).delete()
+    answer = alice.post(f"/compose/?{kind}={message.pk}", HELLO)
+    assert answer.status_code == 303
+    assert Draft.objects.get().text == "Hei på deg"
+    assert not Submission.objects.exists()
+    assert "is gone" in alice.get(answer["Location"]).content.decode()
+    assert alice.get(f"/compose/?{kind}={message.pk}").status_code == 404
 
 
 def test_what_was_written_is_shown_where_the_server_cannot_be_reached(
