@@ -6,13 +6,14 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.contrib.sessions.models import Session
 from django.utils import timezone
 
 from tests.letters import letter
 from tests.servers import SMTPServer
 from tests.views.conftest import Person, work_off
 from webmail import compose, outbox
-from webmail.models import Draft, Message, Submission
+from webmail.models import Draft, HeldForm, Message, Submission
 from webmail.protocols.errors import Unreachable
 from webmail.views.compose import BEGINNINGS
 from webmail.views.inserted import cid_of
@@ -119,6 +120,13 @@ def test_what_was_written_is_shown_where_the_server_cannot_be_reached(
     assert answer.status_code == 503
     assert "Hei på deg" in answer.content.decode()
     assert "ola@example.org" in answer.content.decode()
+
+
+def test_no_password_is_kept_with_a_form_that_came_after_the_sign_in_had_run_out(alice: Person) -> None:
+    alice.get("/")
+    Session.objects.all().delete()
+    alice.post("/settings/accounts/creation/", {"address": "a@imap.test", "password": "sekret-7"})
+    assert not [one for one in HeldForm.objects.all() if "sekret-7" in str(one.fields)]
 
 
 RICH_A, RICH_B = {"html": "<div>her</div>"}, {"html": "<div>der</div>"}
