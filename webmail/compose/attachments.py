@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import mimetypes
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 
@@ -27,6 +28,9 @@ PIECE = 1_000_000  # octets at most of one piece of an upload
 UPLOAD_KEPT = timedelta(days=7)
 MAX_UPLOADS = 100  # of one draft, under way at once
 READ = 256 * 1024
+MAX_HEADER = 4_000_000  # octets of a message in which its Bcc field is looked for
+_END = re.compile(rb"\r?\n\r?\n")
+_BCC = re.compile(rb"^(?:resent-)?bcc[ \t]*:[^\n]*(?:\n|\Z)(?:[ \t][^\n]*(?:\n|\Z))*", re.IGNORECASE | re.MULTILINE)
 
 
 class Broken(Exception):
@@ -244,7 +248,21 @@ def bring_attachments(draft: Draft) -> None:
 
 
 def _octets(message: Message, part_id: str) -> Iterable[bytes]:
-    return bodies.open_whole(message) if part_id == WHOLE else bodies.open_part(message, part_id).chunks
+    return without_bcc(bodies.open_whole(message)) if part_id == WHOLE else bodies.open_part(message, part_id).chunks
+
+
+def without_bcc(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """A message as others may have it: whom it went to blindly is for its author alone (RFC 5322 §3.6.3)."""
+    header, rest, end = bytearray(), iter(chunks), None
+    for octets in rest:
+        sought = max(len(header) - 3, 0)
+        header += octets
+        end = _END.search(header, sought)
+        if end or len(header) > MAX_HEADER:
+            break
+    until = end.end() if end else len(header)
+    yield _BCC.sub(b"", header[:until]) + header[until:]
+    yield from rest
 
 
 def _has_come(attachment: DraftAttachment) -> bool:

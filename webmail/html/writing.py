@@ -22,6 +22,7 @@ from webmail.html.tidy import Tidy
 
 _REMOTE = re.compile(r"https?://[^\s\"'<>]{1,2000}", re.IGNORECASE)
 _CID = re.compile(r"cid:([!-;=?-~]{1,255})", re.IGNORECASE)
+_ID = re.compile(r"[!-;=?-~]{1,255}")  # of a part: what can stand in its header (RFC 5322 §3.6.4, loosely)
 _TINY = re.compile(r'<img(?=[^>]*\s(?:width|height)="[01](?:px)?")[^>]*>')  # asks to be told of, and shows nothing
 _PROPERTIES = set(PROPERTIES) - {"opacity", "visibility", "float", "overflow"} | {"background"}
 _ATTRIBUTES = {tag: set(names) for tag, names in ALLOWED.items()} | {"blockquote": {*ALLOWED["blockquote"], "type"}}
@@ -65,14 +66,21 @@ def _source(value: str, picture: Callable[[str], str | None] | None) -> str | No
 
 def cids(html: str) -> list[str]:
     """Content-IDs of the pictures that ``written`` HTML shows, each once."""
-    return list(dict.fromkeys(unquote(cid).strip("<> ") for _start, cid, _end in _SOURCE.findall(html)))
+    return list(dict.fromkeys(filter(None, (_id(quoted) for _start, quoted, _end in _SOURCE.findall(html)))))
+
+
+def _id(quoted: str) -> str:
+    """The Content-ID that a ``cid:`` names (RFC 2392 §2); "" for one that nothing can have, which mail can name too."""
+    cid = unquote(quoted).strip("<> ")
+    return cid if _ID.fullmatch(cid) else ""
 
 
 def with_sources(html: str, address: Callable[[str], str | None]) -> str:
     """``written`` HTML as the editor shows it: pictures from where ``address`` says that the one with a Content-ID is."""
 
     def replaced(match: re.Match[str]) -> str:
-        url = address(unquote(match[2]).strip("<> "))
+        cid = _id(match[2])
+        url = address(cid) if cid else None
         return f"{match[1]}{escape(url)}{match[3]}" if url else match[0]
 
     return _SOURCE.sub(replaced, html)

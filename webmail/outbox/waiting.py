@@ -22,7 +22,7 @@ from webmail.models import Draft, FilingState, Submission, SubmissionQuerySet, S
 from webmail.prepared import Integer, Prepared
 from webmail.protocols.errors import DeliveryUncertain
 
-REMEMBER = timedelta(days=2)  # how long the id of a sent message is known
+REMEMBER = timedelta(days=8)  # how long the id of a sent message is known: longer than its form is (TOKEN_SECONDS)
 MAX_FILING_ATTEMPTS = 20
 SWEEPS = timedelta(seconds=25)  # a little more than passes between two sweeps
 

@@ -73,10 +73,16 @@ def new(request: Request) -> HttpResponse:
     except MailError as error:
         trouble = explain(error, _("The server"))
         draft = compose.new(request.user)
+        if request.method == "POST":
+            _fill(request, draft)  # what was typed is in the page, to be handed in once more
         return _page(request, draft, trouble=trouble, status=503)
     if request.method != "POST":
         return redirect("draft", draft.pk) if draft.pk else _page(request, draft)
     draft.message_id = compose.message_id_of(request.user, request.POST.get("token", ""))
+    gone = draft.pk is None and draft.source is None and any(request.GET.get(kind) for kind in BEGINNINGS)
+    if gone and request.POST.get("do") != "discard":
+        notice(request, _("The message that this began with is gone. What you wrote is kept; it was not sent."))
+        return _handle(request, draft, None, "keep")
     return _handle(request, draft, None)
 
 
@@ -101,10 +107,9 @@ def _begin(request: Request) -> Draft:
     query, rich = request.GET, _wants_rich(request)
     for kind, begin in BEGINNINGS.items():
         if query.get(kind):
-            message = get_object_or_404(
-                Message.objects.for_user(request.user).select_related("account__user", "mailbox", "remote_mailbox"),
-                pk=number(query[kind]),
-            )
+            message = _message(request, query[kind])
+            if message is None:
+                return compose.new(request.user)
             known = compose.draft_of(message) if kind == "edit" else None
             return known or begin(request.user, message, rich)
     fields = {name: query.get(name, "")[:10_000] for name in ("to", "cc", "bcc", "subject")}
@@ -117,6 +122,15 @@ def _begin(request: Request) -> Draft:
     if template:
         compose.put_in(draft, template)
     return draft
+
+
+def _message(request: Request, pk: str) -> Message | None:
+    """None if it is gone and somebody has written to it meanwhile. Raises Http404 for whoever has written nothing yet, and
+    for script, which has the text and would not tell what happened."""
+    known = Message.objects.for_user(request.user).select_related("account__user", "mailbox", "remote_mailbox")
+    if request.method == "POST" and request.headers.get("Accept") != "application/json":
+        return known.filter(pk=number(pk)).first()
+    return get_object_or_404(known, pk=number(pk))
 
 
 def _wants_rich(request: Request) -> bool:
@@ -158,11 +172,11 @@ def own(request: Request, pk: int) -> Draft:
 # --- what a button does -----------------------------------------------------------------------------------------
 
 
-def _handle(request: Request, draft: Draft, revision: int | None) -> HttpResponse:
-    """Save what was typed first, whatever comes next, so that no button can lose a word."""
+def _handle(request: Request, draft: Draft, revision: int | None, do: str = "") -> HttpResponse:
+    """Save what was typed first, whatever comes next, so that no button can lose a word. ``do`` if not as was pressed."""
     account = draft.account
     _fill(request, draft)
-    do = request.POST.get("do", "save")
+    do = do or request.POST.get("do", "save")
     if do == "discard":
         return _discard(request, draft)
     _change(request, draft, do)

@@ -38,7 +38,10 @@ def source_of(draft: Draft) -> Callable[[str], str | None]:
 
 def cid_of(url: str) -> str | None:
     """The reverse, for what the editor gives back."""
-    split = urlsplit(url)
+    try:
+        split = urlsplit(url)
+    except ValueError:  # no address at all
+        return None
     if split.scheme or split.netloc:
         return None
     in_draft = _IN_DRAFT.fullmatch(split.path)

@@ -34,6 +34,7 @@ KEPT = timedelta(days=2)
 MAX_FORMS = 20  # of one person
 FIELD = "held"  # of the form that is handed in again
 MAX_PATH = 2000
+SECRETS = frozenset({"password"})  # fields that are kept nowhere but encrypted, and so no form that has one
 NOT_KEPT = frozenset({"csrfmiddlewaretoken", FIELD})
 OPEN = ("/sign-in/", "/sign-out/", "/admin/")
 
@@ -94,6 +95,8 @@ def _keep(request: HttpRequest, author: User) -> str:
     path = request.get_full_path()
     if request.headers.get("Accept") == "application/json":  # by script, which has the text and hands it in again
         return path if request.path.startswith(("/drafts/", "/compose/")) else "/"
+    if any(map(request.POST.get, SECRETS)):
+        return path if request.path.startswith("/settings/accounts/") else "/"
     older = HeldForm.objects.filter(user=author).order_by("-created_at").values_list("pk", flat=True)
     _forget(list(older[MAX_FORMS - 1 :]))
     fields = [[name, value] for name, values in request.POST.lists() if name not in NOT_KEPT for value in values]

@@ -1,0 +1,133 @@
+"""Writing against what goes wrong around it: hostile mail that is quoted, lost answers, crashes in between, two windows."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.contrib.sessions.models import Session
+from django.utils import timezone
+
+from tests.letters import letter
+from tests.servers import SMTPServer
+from tests.views.conftest import Person, work_off
+from webmail import compose, outbox
+from webmail.models import Draft, HeldForm, Message, Submission
+from webmail.protocols.errors import Unreachable
+from webmail.views.compose import BEGINNINGS
+from webmail.views.inserted import cid_of
+
+HELLO = {"to": "ola@example.org", "subject": "Hei", "text": "Hei på deg", "do": "send"}
+
+
+def token(alice: Person) -> str:
+    return compose.form_token(alice.user, compose.new(alice.user))
+
+
+def test_a_form_is_known_for_as_long_as_it_can_come_in(alice: Person, smtp: SMTPServer) -> None:
+    form = {**HELLO, "token": token(alice)}
+    alice.post("/compose/", form)
+    work_off(alice.account)
+    assert len(smtp.received) == 1
+    Submission.objects.update(sent_at=timezone.now() - timedelta(days=6, hours=23))
+    outbox.forget_old()
+    alice.post("/compose/", form)
+    work_off(alice.account)
+    assert len(smtp.received) == 1
+
+
+def test_a_message_that_goes_along_as_a_file_does_not_tell_whom_it_went_to_blindly(
+    alice: Person, smtp: SMTPServer
+) -> None:
+    blind = b"Bcc: Skjult <skjult@example.org>,\r\n enda@example.org\r\n"
+    alice.receive(blind + letter("Hemmelig kopi", "Hei").replace(b"\n", b"\r\n"), folder="Sent")
+    alice.post(f"/compose/?attach={alice.message('Hemmelig kopi').pk}", HELLO)
+    work_off(alice.account)
+    (received,) = smtp.received
+    assert b"Subject: Hemmelig kopi" in received.raw
+    assert b"skjult@example.org" not in received.raw
+    assert b"enda@example.org" not in received.raw
+
+
+def picture(name: str, shown: str) -> bytes:
+    head = b"From: Ola <ola@example.org>\r\nTo: me@example.org\r\nSubject: Bilde\r\nMIME-Version: 1.0\r\n"
+    return (
+        head
+        + (
+            "Message-ID: <bilde@example.org>\r\nDate: Mon, 02 Nov 2026 10:00:00 +0000\r\n"
+            "Content-Type: multipart/related; boundary=cut\r\n\r\n"
+            f'--cut\r\nContent-Type: text/html\r\n\r\n<p>Se <img src="cid:{shown}"></p>\r\n'
+            f"--cut\r\nContent-Type: image/png; name=p.png\r\nContent-ID: <{name}>\r\n"
+            "Content-Transfer-Encoding: base64\r\n\r\niVBORw0KGgo=\r\n--cut--\r\n"
+        ).encode()
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("a b@example.org", "a%20b@example.org"),
+        ("bånd@example.org", "b%C3%A5nd@example.org"),
+        ("a@x", "a%0Ab"),
+        ("a@x", "%20"),
+        ("a@x", "a%3Eb"),
+        ("a/b@x", "a/b@x"),
+    ],
+)
+@pytest.mark.parametrize("kind", ["reply", "forward"])
+def test_no_picture_of_a_message_keeps_the_answer_to_it_from_being_opened_or_sent(
+    alice: Person, smtp: SMTPServer, kind: str, name: str, shown: str
+) -> None:
+    alice.receive(picture(name, shown))
+    form = {**HELLO, "do": "save"}
+    path = alice.post(f"/compose/?{kind}={alice.message('Bilde').pk}&rich=1", form)["Location"]
+    assert alice.get(path).status_code == 200
+    assert alice.post(path, {**form, "do": "send"}).status_code == 303
+    work_off(alice.account)
+    assert len(smtp.received) == 1
+
+
+@pytest.mark.parametrize("url", ["//[", "//[x]y/", "ftp://[", "/messages/1/?cid=" + "%22" * 5, "cid:", "http:"])
+def test_no_address_of_a_picture_keeps_a_text_from_being_saved(alice: Person, url: str) -> None:
+    alice.post("/compose/", {**HELLO, "html": f'<p>Hei på deg</p><img src="{url}">', "do": "save"})
+    assert Draft.objects.get().text.strip() == "Hei på deg"
+    assert cid_of("/messages/1/parts/2/?cid=a") == "a"
+
+
+@pytest.mark.parametrize("kind", ["reply", "forward"])
+def test_what_was_written_to_a_message_that_is_gone_meanwhile_is_kept_and_not_sent_without_it(
+    alice: Person, kind: str
+) -> None:
+    message = alice.message("Hemmelig hilsen")
+    Message.objects.filter(pk=message.pk).delete()
+    answer = alice.post(f"/compose/?{kind}={message.pk}", HELLO)
+    assert answer.status_code == 303
+    assert Draft.objects.get().text == "Hei på deg"
+    assert not Submission.objects.exists()
+    assert "is gone" in alice.get(answer["Location"]).content.decode()
+    assert alice.get(f"/compose/?{kind}={message.pk}").status_code == 404
+
+
+def test_what_was_written_is_shown_where_the_server_cannot_be_reached(
+    alice: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(*_args: Any) -> Draft:
+        raise Unreachable("away")
+
+    monkeypatch.setitem(BEGINNINGS, "reply", away)
+    answer = alice.post(f"/compose/?reply={alice.message('Hemmelig hilsen').pk}", HELLO)
+    assert answer.status_code == 503
+    assert "Hei på deg" in answer.content.decode()
+    assert "ola@example.org" in answer.content.decode()
+
+
+def test_no_password_is_kept_with_a_form_that_came_after_the_sign_in_had_run_out(alice: Person) -> None:
+    alice.get("/")
+    Session.objects.all().delete()
+    alice.post("/settings/accounts/creation/", {"address": "a@imap.test", "password": "sekret-7"})
+    assert not [one for one in HeldForm.objects.all() if "sekret-7" in str(one.fields)]
+
+
+RICH_A, RICH_B = {"html": "<div>her</div>"}, {"html": "<div>der</div>"}
+PLAIN_A, PLAIN_B = {"text": "her", "html": ""}, {"text": "der", "html": ""}
