@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -89,5 +90,6 @@ def test_a_book_is_filled_from_a_file_put_in_order_and_written_to(
     page.goto(f"{visit.url}/contacts/")
     page.get_by_role("link", name="Styret", exact=True).click()
     page.get_by_role("link", name="Write to all").click()
-    page.wait_for_url("**/compose/**")
-    assert "ola@example.org" in page.content()
+    if not script or width < 720:
+        page.wait_for_url("**/compose/**")
+    expect(page.locator("form [name=to]")).to_have_value(re.compile("ola@example.org"))

@@ -38,7 +38,7 @@ def test_an_identity_signs_what_is_written_as_it(
     page.locator("#nav").get_by_role("link", name=address).click()
     page.get_by_role("link", name="Edit").first.click()
     page.get_by_label("Name").fill("Kari Nordmann")
-    page.get_by_label("Signature").fill("Kari\nPostboks 1")
+    page.get_by_label("Signature", exact=True).fill("Kari\nPostboks 1")
     page.get_by_role("button", name="Save").click()
     page.get_by_text("Kari Nordmann").first.wait_for()
     page.goto(f"{visit.url}/compose/")
