@@ -15,7 +15,7 @@
   };
   for (const element of document.querySelectorAll("*")) {
     const tag = element.localName;
-    if (!TAGS.has(tag)) fault("an element", element);
+    if (!TAGS.has(tag) && element.id !== "window-shape") fault("an element", element); /* the shape of our own windows */
     if (tag === "script" && (!element.src || element.textContent)) fault("a script", element);
     if (tag === "meta" && element.httpEquiv) fault("a header", element);
     if (tag === "iframe" && !harmless(element)) fault("a frame", element);
