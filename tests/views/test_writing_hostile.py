@@ -13,7 +13,7 @@ from tests.letters import letter
 from tests.servers import SMTPServer
 from tests.views.conftest import Person, work_off
 from webmail import compose, outbox
-from webmail.models import Draft, HeldForm, Message, Submission
+from webmail.models import Draft, HeldForm, Message, Submission, Upload
 from webmail.protocols.errors import Unreachable
 from webmail.views.compose import BEGINNINGS
 from webmail.views.inserted import cid_of
@@ -127,6 +127,37 @@ def test_no_password_is_kept_with_a_form_that_came_after_the_sign_in_had_run_out
     Session.objects.all().delete()
     alice.post("/settings/accounts/creation/", {"address": "a@imap.test", "password": "sekret-7"})
     assert not [one for one in HeldForm.objects.all() if "sekret-7" in str(one.fields)]
+
+
+@pytest.fixture
+def draft(alice: Person) -> Draft:
+    return compose.save(compose.new(alice.user, to="ola@example.org", subject="Kart"))
+
+
+def upload(alice: Person, draft: Draft, octets: bytes) -> Any:
+    alice.post(f"/drafts/{draft.pk}/uploads/", {"key": "k1", "name": "kart.txt", "size": str(len(octets))})
+    return give(alice, draft, 0, octets)
+
+
+def give(alice: Person, draft: Draft, offset: int, octets: bytes) -> Any:
+    path = f"/drafts/{draft.pk}/uploads/k1/?offset={offset}"
+    return alice.client.post(path, octets, content_type="application/octet-stream")
+
+
+def test_a_file_whose_pieces_all_came_before_a_crash_becomes_one(
+    alice: Person, draft: Draft, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def dies(*_args: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("webmail.compose.attachments._complete", dies)
+        with pytest.raises(KeyboardInterrupt):
+            upload(alice, draft, b"octets")
+    assert Upload.objects.get().received == 6
+    assert give(alice, draft, 6, b"").json()["attachment"]
+    with draft.attachments.get().file.open() as file:
+        assert file.read() == b"octets"
 
 
 RICH_A, RICH_B = {"html": "<div>her</div>"}, {"html": "<div>der</div>"}
