@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
+from html import unescape
 from typing import Any
 
 import pytest
@@ -160,5 +162,40 @@ def test_a_file_whose_pieces_all_came_before_a_crash_becomes_one(
         assert file.read() == b"octets"
 
 
+def choose(alice: Person, mine: dict[str, str], theirs: dict[str, str], **taken: str) -> Draft:
+    """Two windows of one draft; in the second one's conflict page, what is taken."""
+    path = alice.post("/compose/", {**HELLO, "text": "", "do": "save"})["Location"]
+    first = Draft.objects.get()
+    alice.post(path, {**HELLO, "do": "save", "revision": str(first.revision), **theirs})
+    page = alice.post(path, {**HELLO, "do": "save", "revision": str(first.revision), **mine})
+    assert page.status_code == 409
+    form = page.content.decode().partition('<form class="conflict"')[2]
+    fields = re.findall(r'name="([^"]*)" value="([^"]*)"', form.partition("<fieldset")[0])
+    typed = {unescape(name): unescape(value) for name, value in fields}
+    offered = set(re.findall(r'name="take-([a-z_]+)"', form))
+    chosen = {f"take-{name}": value for name, value in taken.items() if name in offered}
+    assert chosen
+    assert alice.post(f"{path}merge/", {**typed, **chosen}).status_code == 303
+    return Draft.objects.get()
+
+
 RICH_A, RICH_B = {"html": "<div>her</div>"}, {"html": "<div>der</div>"}
 PLAIN_A, PLAIN_B = {"text": "her", "html": ""}, {"text": "der", "html": ""}
+
+
+@pytest.mark.parametrize(("mine", "theirs"), [(RICH_A, RICH_B), (PLAIN_A, RICH_B), (RICH_A, PLAIN_B)])
+def test_both_of_two_versions_are_in_what_both_become(
+    alice: Person, mine: dict[str, str], theirs: dict[str, str]
+) -> None:
+    draft = choose(alice, mine, theirs, text="both", html="both")
+    for word in ("her", "der"):
+        assert draft.text.count(word) == 1
+        assert draft.html.count(word) == 1
+
+
+@pytest.mark.parametrize(("mine", "theirs"), [(RICH_A, RICH_B), (PLAIN_A, RICH_B), (RICH_A, PLAIN_B)])
+def test_of_two_versions_the_one_that_was_not_taken_is_in_neither_form(
+    alice: Person, mine: dict[str, str], theirs: dict[str, str]
+) -> None:
+    draft = choose(alice, mine, theirs, text="theirs", html="theirs")
+    assert (draft.text.strip(), "her" in draft.html) == ("der", False)

@@ -320,6 +320,9 @@ def _conflict(request: Request, mine: Draft, theirs: Draft) -> HttpResponse:
     if request.headers.get("Accept") == "application/json":
         return JsonResponse({"conflict": _("This draft was changed in another window.")}, status=409)
     problems = _attachments(request, mine)  # files add up; nothing about them can clash
+    if mine.html or theirs.html:  # compared in one form, else what is taken of one would stand beside the other
+        compose.make_rich(mine)
+        compose.make_rich(theirs)
     names = compose.differences(mine, theirs)
     if problems:
         problem(request, " ".join(problems.values()))
@@ -361,6 +364,8 @@ def _shown(draft: Draft, name: str) -> str:
 def merge(request: Request, pk: int) -> HttpResponse:
     """What was chosen of two versions becomes the draft; if it has changed once more meanwhile, one chooses once more."""
     draft, typed = own(request, pk), request.POST.dict()
+    if typed.get("html"):
+        compose.make_rich(draft)  # as the page compared them
     theirs = {name: getattr(draft, name) for name in (*compose.FIELDS, *compose.CHOICES)}
     compose.change(draft, typed, cid_of)
     for name in (*compose.FIELDS, *compose.CHOICES):
@@ -370,6 +375,7 @@ def merge(request: Request, pk: int) -> HttpResponse:
         elif chosen == "both":
             line = "<hr>" if name == "html" else "\n\n" + "-" * 20 + "\n\n"
             setattr(draft, name, f"{getattr(draft, name)}{line}{theirs[name]}")
+    draft.text = html.html_to_text(draft.html) if draft.html else draft.text
     try:
         compose.save(draft, number(typed.get("revision", "")))
     except compose.Conflict as conflict:
