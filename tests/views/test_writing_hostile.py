@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 from django.contrib.sessions.models import Session
+from django.db import transaction
 from django.utils import timezone
 
 from tests.letters import letter
 from tests.servers import SMTPServer
 from tests.views.conftest import Person, work_off
-from webmail import compose, outbox
-from webmail.models import Draft, HeldForm, Message, Submission, Upload
+from webmail import compose, operations, outbox, sync
+from webmail.models import Draft, DraftCopy, HeldForm, Message, Submission, Upload
 from webmail.protocols.errors import Unreachable
 from webmail.views.compose import BEGINNINGS
 from webmail.views.inserted import cid_of
@@ -199,3 +200,24 @@ def test_of_two_versions_the_one_that_was_not_taken_is_in_neither_form(
 ) -> None:
     draft = choose(alice, mine, theirs, text="theirs", html="theirs")
     assert (draft.text.strip(), "her" in draft.html) == ("der", False)
+
+
+def test_a_draft_that_is_discarded_while_it_is_put_there_does_not_stay_there(
+    alice: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sync.sync_account(alice.account)
+    alice.post("/compose/", {**HELLO, "do": "save"})
+    written = compose.write_unfinished
+
+    def meanwhile(draft: Draft, out: Any) -> int:
+        with transaction.atomic():
+            operations.discard_draft(Draft.objects.get(pk=draft.pk))
+        return written(draft, out)
+
+    monkeypatch.setattr(compose, "write_unfinished", meanwhile)
+    work_off(alice.account)
+    monkeypatch.undo()
+    work_off(alice.account)
+    with alice.on_server() as server:
+        assert server.subjects("Drafts") == []
+    assert not DraftCopy.objects.exists()
