@@ -15,8 +15,9 @@ from django.utils import timezone
 from tests.letters import letter
 from tests.servers import SMTPServer
 from tests.views.conftest import Person, work_off
-from webmail import compose, operations, outbox, sync
-from webmail.models import Draft, DraftCopy, HeldForm, Message, Submission, Upload
+from webmail import compose, mime, operations, outbox, sync
+from webmail.mime.addresses import MAX_FIELD
+from webmail.models import Draft, DraftCopy, HeldForm, Message, Submission, Template, Upload
 from webmail.protocols.errors import Unreachable
 from webmail.views.compose import BEGINNINGS
 from webmail.views.inserted import cid_of
@@ -221,3 +222,21 @@ def test_a_draft_that_is_discarded_while_it_is_put_there_does_not_stay_there(
     with alice.on_server() as server:
         assert server.subjects("Drafts") == []
     assert not DraftCopy.objects.exists()
+
+
+def test_no_recipient_of_a_list_too_long_to_be_read_is_left_out_silently() -> None:
+    """Nor is the one that the end cuts through taken for another."""
+    one = "nummer@example.org "
+    _good, bad = mime.parse_addresses(one * (MAX_FIELD // len(one) + 1))
+    assert bad
+
+
+def test_the_composer_does_not_read_the_text_of_every_template(
+    alice: Person, django_assert_max_num_queries: Any
+) -> None:
+    Template.objects.create(user=alice.user, name="Hytta", text="lang tekst")
+    with django_assert_max_num_queries(100) as queries:
+        alice.get("/compose/")
+    asked = [one["sql"] for one in queries.captured_queries if "webmail_template" in one["sql"]]
+    assert asked
+    assert not any('"text"' in sql or '"html"' in sql for sql in asked)

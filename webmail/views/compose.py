@@ -118,7 +118,8 @@ def _begin(request: Request) -> Draft:
         fields, text = compose.from_mailto(query["mailto"][:100_000])
     account = _account_at(request, query.get("in", ""))
     draft = compose.new(request.user, text=text, account=account, rich=rich, **fields)
-    template = Template.objects.filter(user=request.user, pk=number(query.get("template", ""))).first()
+    chosen = number(query.get("template", ""))
+    template = Template.objects.filter(user=request.user, pk=chosen).first() if chosen else None
     if template:
         compose.put_in(draft, template)
     return draft
@@ -431,7 +432,7 @@ def _page(
         or draft.priority != Priority.NORMAL
         or "reply_to" in problems,
         "priorities": Priority.choices,
-        "templates": Template.objects.filter(user=request.user),
+        "templates": Template.objects.filter(user=request.user).only("name"),
         "presets": _presets(),
         "can_be_rich": settings.EDITOR_INSTALLED,
         "expected": compose.written_to_another(draft),
