@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
+from html import unescape
 from typing import Any
 
 import pytest
 from django.contrib.sessions.models import Session
+from django.db import transaction
 from django.utils import timezone
 
 from tests.letters import letter
 from tests.servers import SMTPServer
 from tests.views.conftest import Person, work_off
-from webmail import compose, outbox
-from webmail.models import Draft, HeldForm, Message, Submission
+from webmail import compose, mime, operations, outbox, sync
+from webmail.mime.addresses import MAX_FIELD
+from webmail.models import Draft, DraftCopy, HeldForm, Message, Submission, Template, Upload
 from webmail.protocols.errors import Unreachable
 from webmail.views.compose import BEGINNINGS
 from webmail.views.inserted import cid_of
@@ -129,5 +133,110 @@ def test_no_password_is_kept_with_a_form_that_came_after_the_sign_in_had_run_out
     assert not [one for one in HeldForm.objects.all() if "sekret-7" in str(one.fields)]
 
 
+@pytest.fixture
+def draft(alice: Person) -> Draft:
+    return compose.save(compose.new(alice.user, to="ola@example.org", subject="Kart"))
+
+
+def upload(alice: Person, draft: Draft, octets: bytes) -> Any:
+    alice.post(f"/drafts/{draft.pk}/uploads/", {"key": "k1", "name": "kart.txt", "size": str(len(octets))})
+    return give(alice, draft, 0, octets)
+
+
+def give(alice: Person, draft: Draft, offset: int, octets: bytes) -> Any:
+    path = f"/drafts/{draft.pk}/uploads/k1/?offset={offset}"
+    return alice.client.post(path, octets, content_type="application/octet-stream")
+
+
+def test_a_file_whose_pieces_all_came_before_a_crash_becomes_one(
+    alice: Person, draft: Draft, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def dies(*_args: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("webmail.compose.attachments._complete", dies)
+        with pytest.raises(KeyboardInterrupt):
+            upload(alice, draft, b"octets")
+    assert Upload.objects.get().received == 6
+    assert give(alice, draft, 6, b"").json()["attachment"]
+    with draft.attachments.get().file.open() as file:
+        assert file.read() == b"octets"
+
+
+def choose(alice: Person, mine: dict[str, str], theirs: dict[str, str], **taken: str) -> Draft:
+    """Two windows of one draft; in the second one's conflict page, what is taken."""
+    path = alice.post("/compose/", {**HELLO, "text": "", "do": "save"})["Location"]
+    first = Draft.objects.get()
+    alice.post(path, {**HELLO, "do": "save", "revision": str(first.revision), **theirs})
+    page = alice.post(path, {**HELLO, "do": "save", "revision": str(first.revision), **mine})
+    assert page.status_code == 409
+    form = page.content.decode().partition('<form class="conflict"')[2]
+    fields = re.findall(r'name="([^"]*)" value="([^"]*)"', form.partition("<fieldset")[0])
+    typed = {unescape(name): unescape(value) for name, value in fields}
+    offered = set(re.findall(r'name="take-([a-z_]+)"', form))
+    chosen = {f"take-{name}": value for name, value in taken.items() if name in offered}
+    assert chosen
+    assert alice.post(f"{path}merge/", {**typed, **chosen}).status_code == 303
+    return Draft.objects.get()
+
+
 RICH_A, RICH_B = {"html": "<div>her</div>"}, {"html": "<div>der</div>"}
 PLAIN_A, PLAIN_B = {"text": "her", "html": ""}, {"text": "der", "html": ""}
+
+
+@pytest.mark.parametrize(("mine", "theirs"), [(RICH_A, RICH_B), (PLAIN_A, RICH_B), (RICH_A, PLAIN_B)])
+def test_both_of_two_versions_are_in_what_both_become(
+    alice: Person, mine: dict[str, str], theirs: dict[str, str]
+) -> None:
+    draft = choose(alice, mine, theirs, text="both", html="both")
+    for word in ("her", "der"):
+        assert draft.text.count(word) == 1
+        assert draft.html.count(word) == 1
+
+
+@pytest.mark.parametrize(("mine", "theirs"), [(RICH_A, RICH_B), (PLAIN_A, RICH_B), (RICH_A, PLAIN_B)])
+def test_of_two_versions_the_one_that_was_not_taken_is_in_neither_form(
+    alice: Person, mine: dict[str, str], theirs: dict[str, str]
+) -> None:
+    draft = choose(alice, mine, theirs, text="theirs", html="theirs")
+    assert (draft.text.strip(), "her" in draft.html) == ("der", False)
+
+
+def test_a_draft_that_is_discarded_while_it_is_put_there_does_not_stay_there(
+    alice: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sync.sync_account(alice.account)
+    alice.post("/compose/", {**HELLO, "do": "save"})
+    written = compose.write_unfinished
+
+    def meanwhile(draft: Draft, out: Any) -> int:
+        with transaction.atomic():
+            operations.discard_draft(Draft.objects.get(pk=draft.pk))
+        return written(draft, out)
+
+    monkeypatch.setattr(compose, "write_unfinished", meanwhile)
+    work_off(alice.account)
+    monkeypatch.undo()
+    work_off(alice.account)
+    with alice.on_server() as server:
+        assert server.subjects("Drafts") == []
+    assert not DraftCopy.objects.exists()
+
+
+def test_no_recipient_of_a_list_too_long_to_be_read_is_left_out_silently() -> None:
+    """Nor is the one that the end cuts through taken for another."""
+    one = "nummer@example.org "
+    _good, bad = mime.parse_addresses(one * (MAX_FIELD // len(one) + 1))
+    assert bad
+
+
+def test_the_composer_does_not_read_the_text_of_every_template(
+    alice: Person, django_assert_max_num_queries: Any
+) -> None:
+    Template.objects.create(user=alice.user, name="Hytta", text="lang tekst")
+    with django_assert_max_num_queries(100) as queries:
+        alice.get("/compose/")
+    asked = [one["sql"] for one in queries.captured_queries if "webmail_template" in one["sql"]]
+    assert asked
+    assert not any('"text"' in sql or '"html"' in sql for sql in asked)

@@ -104,8 +104,9 @@ def begin_upload(draft: Draft, key: str, name: str, size: int) -> Upload:
 
 
 def receive(upload: Upload, offset: int, octets: bytes, cid: str = "") -> DraftAttachment | None:
-    """Take the next piece; the attachment, once all have come. Raises Broken if it is not the next."""
-    if offset != upload.received or offset + len(octets) > upload.size or (not octets and upload.size):
+    """Take the next piece; the attachment, once all have come. Raises Broken if it is not the next. An empty one is the
+    next only when all came before and a crash kept them from becoming a file."""
+    if offset != upload.received or offset + len(octets) > upload.size or (not octets and offset < upload.size):
         raise Broken(upload.received)
     if octets:
         piece = UploadPiece(upload=upload, offset=offset)

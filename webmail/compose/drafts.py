@@ -125,7 +125,7 @@ def _domain(draft: Draft) -> str:
 def differences(mine: Draft, theirs: Draft) -> list[str]:
     """The fields in which two versions of a draft differ."""
     names = [name for name in (*FIELDS, *CHOICES) if getattr(mine, name) != getattr(theirs, name)]
-    if mine.html and theirs.html and "html" in names and "text" in names:
+    if mine.html and theirs.html and "text" in names:
         names.remove("text")  # it follows from the other
     return names
 

@@ -238,7 +238,8 @@ def parse_addresses(text: str) -> tuple[list[Address], list[str]]:
 
     Commas, semicolons, tabs and line ends separate. ``Doe, John <a@b>`` is one address only where semicolons
     separate the addresses (as Outlook copies them): elsewhere "Doe" may be somebody the person meant to reach."""
-    value = _LINES.sub(";", text.strip()[:MAX_FIELD])
+    text = text.strip()
+    value = _LINES.sub(";", text[:MAX_FIELD])
     pieces = _pieces(value)
     if ";" in text:
         pieces = _joined(pieces)
@@ -252,6 +253,8 @@ def parse_addresses(text: str) -> tuple[list[Address], list[str]]:
             bad.extend(format_address(address) for address in found if address not in sound)
         elif not sound and (rest := clean(value[piece.at : piece.until])):
             bad.append(rest)
+    if len(text) > MAX_FIELD:
+        bad.append(clean(text[MAX_FIELD : MAX_FIELD + MAX_DISPLAY]) + "…")
     return good, bad
 
 

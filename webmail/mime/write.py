@@ -313,13 +313,16 @@ def _flow_line(line: str) -> str:
     rest = rest.rstrip(" ")
     words = rest.split(" ")
     room = max(FLOWED - depth, 20)
-    lines = [words[0]]
+    lines, held, width = [], [words[0]], len(words[0])
     for word in words[1:]:
         # A line must not end in two spaces or begin with one because of the break, so empty words stay with the last.
-        if word and not lines[-1].endswith(" ") and lines[-1] and len(lines[-1]) + 1 + len(word) > room:
-            lines.append(word)
+        if word and held[-1] and width + 1 + len(word) > room:
+            lines.append(" ".join(held))
+            held, width = [word], len(word)
         else:
-            lines[-1] += " " + word
+            held.append(word)
+            width += 1 + len(word)
+    lines.append(" ".join(held))
     last = len(lines) - 1
     return "\n".join(prefix + _stuffed(part, depth) + (" " if at < last else "") for at, part in enumerate(lines))
 

@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from accounts.models import Account
 from webmail import compose
-from webmail.models import Draft, DraftCopy, Message, Operation, OperationState
+from webmail.models import Draft, DraftCopy, Message, Operation, OperationQuerySet, OperationState
 from webmail.operations.folders import mailbox_for_role
 from webmail.operations.kinds import Kind, discard, kind, use
 from webmail.operations.queue import submit
@@ -34,8 +34,7 @@ def mirror(draft: Draft) -> None:
     if draft.account.downloads or not draft.pk or draft.kind == compose.ANSWER:
         return
     number = draft.pk
-    waiting = Operation.objects.filter(account_id=draft.account_id, kind=MirrorDraft.name, payload__draft=number)
-    if waiting.filter(state=OperationState.PENDING).exists():
+    if _mirrors(draft.account_id, number).filter(state=OperationState.PENDING).exists():
         return
     submit(draft.account, MirrorDraft.name, {"draft": number}, after=_pause(draft))
 
@@ -45,9 +44,17 @@ def _pause(draft: Draft) -> timedelta:
 
 
 def unmirror(account: Account, number: int) -> None:
-    """The draft of this number is sent or discarded: its copies go at once."""
-    if DraftCopy.objects.filter(account=account, draft_number=number).exists():
+    """The draft of this number is sent or discarded: its copies go at once, and so does one that is being put there. What
+    waits to put one there cannot begin before this is committed, and then sees that the draft is gone."""
+    putting = _mirrors(account.pk, number)
+    putting.filter(state=OperationState.PENDING).update(not_before=timezone.now())
+    copies = DraftCopy.objects.filter(account=account, draft_number=number)
+    if copies.exists() or putting.filter(state=OperationState.REPLAYING).exists():
         submit(account, MirrorDraft.name, {"draft": number})
+
+
+def _mirrors(account: int, number: int) -> OperationQuerySet:
+    return Operation.objects.filter(account_id=account, kind=MirrorDraft.name, payload__draft=number)
 
 
 def discard_draft(draft: Draft) -> None:
@@ -73,9 +80,11 @@ class MirrorDraft(Kind):
         copies = DraftCopy.objects.filter(account_id=op.account_id, draft_number=number).select_related("mailbox")
         for copy in copies.filter(uid=""):  # a crash came between
             _find(copy, store)
-        draft = Draft.objects.being_written().filter(pk=number, account_id=op.account_id).first()
+        written = Draft.objects.being_written().filter(pk=number, account_id=op.account_id)
+        draft = written.first()
         if draft and not draft.awaits_attachments and not copies.filter(revision=draft.revision).exists():
             _put(op.account, draft, store)
+            draft = written.first()  # discarded before it was written down that a copy comes: nobody else removes that
         newest = copies.exclude(uid="").order_by("revision").last() if draft else None
         for copy in copies.exclude(pk=newest.pk) if newest else copies:
             _remove(copy, store)

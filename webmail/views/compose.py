@@ -118,7 +118,8 @@ def _begin(request: Request) -> Draft:
         fields, text = compose.from_mailto(query["mailto"][:100_000])
     account = _account_at(request, query.get("in", ""))
     draft = compose.new(request.user, text=text, account=account, rich=rich, **fields)
-    template = Template.objects.filter(user=request.user, pk=number(query.get("template", ""))).first()
+    chosen = number(query.get("template", ""))
+    template = Template.objects.filter(user=request.user, pk=chosen).first() if chosen else None
     if template:
         compose.put_in(draft, template)
     return draft
@@ -320,6 +321,9 @@ def _conflict(request: Request, mine: Draft, theirs: Draft) -> HttpResponse:
     if request.headers.get("Accept") == "application/json":
         return JsonResponse({"conflict": _("This draft was changed in another window.")}, status=409)
     problems = _attachments(request, mine)  # files add up; nothing about them can clash
+    if mine.html or theirs.html:  # compared in one form, else what is taken of one would stand beside the other
+        compose.make_rich(mine)
+        compose.make_rich(theirs)
     names = compose.differences(mine, theirs)
     if problems:
         problem(request, " ".join(problems.values()))
@@ -361,6 +365,8 @@ def _shown(draft: Draft, name: str) -> str:
 def merge(request: Request, pk: int) -> HttpResponse:
     """What was chosen of two versions becomes the draft; if it has changed once more meanwhile, one chooses once more."""
     draft, typed = own(request, pk), request.POST.dict()
+    if typed.get("html"):
+        compose.make_rich(draft)  # as the page compared them
     theirs = {name: getattr(draft, name) for name in (*compose.FIELDS, *compose.CHOICES)}
     compose.change(draft, typed, cid_of)
     for name in (*compose.FIELDS, *compose.CHOICES):
@@ -370,6 +376,7 @@ def merge(request: Request, pk: int) -> HttpResponse:
         elif chosen == "both":
             line = "<hr>" if name == "html" else "\n\n" + "-" * 20 + "\n\n"
             setattr(draft, name, f"{getattr(draft, name)}{line}{theirs[name]}")
+    draft.text = html.html_to_text(draft.html) if draft.html else draft.text
     try:
         compose.save(draft, number(typed.get("revision", "")))
     except compose.Conflict as conflict:
@@ -425,7 +432,7 @@ def _page(
         or draft.priority != Priority.NORMAL
         or "reply_to" in problems,
         "priorities": Priority.choices,
-        "templates": Template.objects.filter(user=request.user),
+        "templates": Template.objects.filter(user=request.user).only("name"),
         "presets": _presets(),
         "can_be_rich": settings.EDITOR_INSTALLED,
         "expected": compose.written_to_another(draft),
