@@ -204,6 +204,7 @@ export class Composer {
   /* --- what an earlier visit could not hand to the server --- */
 
   #restore() {
+    if ("answers" in this.form.dataset) this.kept.arrived();
     const kept = this.kept.read();
     if (!kept) return;
     if (same(kept.fields, this.clean)) { this.kept.forget(); this.kept.forgetAside(); return; }
@@ -217,19 +218,23 @@ export class Composer {
     const rich = "html" in kept.fields || "html" in before;
     if (kept.token && this.form.elements.token) this.form.elements.token.value = kept.token; /* so that it is one draft */
     if (rich) { /* the server cleans it before it is shown */
-      this.#swap("restore", { html: "", ...kept.fields }, (fresh) => fresh.#restored(before));
+      this.#swap("restore", { html: "", ...kept.fields }, (fresh) => fresh.#restored(before, kept.fields));
       return;
     }
     this.put(kept.fields);
-    this.#restored(before);
+    this.#restored(before, kept.fields);
     this.typed();
   }
 
-  #restored(before) {
+  /* Undo leaves alone what was typed since. */
+  #restored(before, restored) {
     const undo = this.#button(this.words.undo, () => {
       this.#tell("restored", "");
-      if ("html" in before || this.form.elements.html) { this.#swap("restore", { html: "", ...before }); return; }
-      this.put(before);
+      const now = this.values();
+      const typed = Object.keys(now).filter((name) => now[name] !== (restored[name] ?? now[name]));
+      const back = { ...before, ...Object.fromEntries(typed.map((name) => [name, now[name]])) };
+      if ("html" in before || this.form.elements.html) { this.#swap("restore", { html: "", ...back }); return; }
+      this.put(back);
       this.typed();
     });
     this.#tell("restored", this.words.restored, undo);

@@ -40,6 +40,13 @@ export class Kept {
 
   forgetAside() { localStorage.removeItem(`${this.key}:aside`); }
 
+  /* This page is the answer to a form that was handed in: what was kept of that need not be any more. */
+  arrived() {
+    const handed = sessionStorage.getItem("handed-in");
+    if (handed) localStorage.removeItem(handed);
+    sessionStorage.removeItem("handed-in");
+  }
+
   forget() {
     localStorage.removeItem(this.key);
     if (this.written) localStorage.removeItem(this.written);

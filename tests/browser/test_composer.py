@@ -218,6 +218,23 @@ def test_what_never_reached_the_server_is_restored_and_can_be_undone(visit: Visi
     saved(world, "Long ago", text="Before", cc="")
 
 
+def test_a_question_before_sending_leaves_nothing_behind_for_the_next_message(
+    visit: Visit, world: World, address: str
+) -> None:
+    visit.enter(address)
+    page = visit.page
+    page.goto(f"{visit.url}/compose/")
+    page.get_by_label("To", exact=True).fill("kari@example.org")
+    page.locator("textarea#text").fill("No subject yet")
+    page.get_by_role("button", name="Send", exact=True).click()
+    expect(page.get_by_role("alert")).to_contain_text("There is no subject")
+    expect(page.locator("textarea#text")).to_have_value("No subject yet")
+    page.goto(f"{visit.url}/compose/")
+    expect(page.locator("textarea#text")).not_to_have_value(re.compile("No subject yet"))
+    expect(page.locator("[data-notes]")).not_to_contain_text("Restored")
+    assert visit.errors == []
+
+
 def test_a_pasted_picture_arrives_in_the_text(
     visit: Visit, world: World, address: str, new_address: Callable[[str], str]
 ) -> None:

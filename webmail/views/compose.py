@@ -416,6 +416,7 @@ def _page(
         "attachments": list(draft.attachments.filter(cid="")) if draft.pk else [],
         "pictures": list(draft.attachments.exclude(cid="")) if draft.pk else [],
         "problems": problems,
+        "answers": request.method == "POST",  # the page has what was handed in
         "trouble": trouble,
         "forgotten": forgotten or [],
         "again": do,
