@@ -4,12 +4,13 @@
   const fault = (what, element) => faults.push(`${what}: ${element?.outerHTML?.slice(0, 160) ?? ""}`);
   const TAGS = new Set(`html head meta title link script body main section header footer nav aside article form input button
     select option textarea label details summary svg use path g a b i p h1 h2 h3 bdi span small div ul ol li dl dt dd time iframe
-    br hr pre samp blockquote noscript img table tbody thead tr td th kbd strong em code progress video audio`.split(/\s+/));
+    br hr pre samp blockquote noscript template img table tbody thead tr td th kbd strong em code progress video audio`.split(/\s+/));
   const PLACES = new Set("href src action formaction hx-get hx-post hx-put hx-delete xlink:href data srcset poster background".split(" "));
   const ids = new Set();
-  /* The body of a message in its sandbox; a PDF in a frame of the browser's own viewer, which a sandbox would forbid. */
+  /* Rich text where it is written, the body of a message in its sandbox; a PDF in a frame of the browser's own viewer, which a sandbox would forbid. */
   const harmless = (frame) => {
     const { pathname, search } = new URL(frame.src);
+    if (pathname === "/compose/editor/") return frame.id === "rich" && frame.closest("#composer") && frame.sandbox.value === "allow-same-origin allow-scripts";
     if (/^\/messages\/\d+\/body\/$/.test(pathname)) return frame.sandbox.length && !frame.sandbox.contains("allow-scripts");
     return /^\/messages\/\d+\/parts\/[\d.~]+\/$/.test(pathname) && search === "?shown=1" && location.pathname.endsWith("/preview/");
   };

@@ -32,10 +32,13 @@ from webmail.mime import BodyPart
 VECTORS = attacks.vectors()
 PAGE = (Path(attacks.__file__).parent / "page.js").read_text()
 BODY = (Path(attacks.__file__).parent / "body.js").read_text()
+EDITOR = (Path(attacks.__file__).parent / "editor.js").read_text()
 NOTHING = "() => []"  # a download, or what is shown has nothing of ours around it
 OWN_FIELDS = {"from", "to", "cc", "subject", "date", "message-id", "in-reply-to", "references", "mime-version"}
 INNER = {"data", "about", "chrome", "chrome-extension"}  # the last two are the browser's own viewer of PDF
 FRAME = re.compile(r"/messages/\d+/body/")
+WRITTEN = "/compose/editor/"  # the frame that rich text is written in
+BEGUN = "() => document.getElementById('text')?.isContentEditable && document.getElementById('text').firstChild"
 
 
 @dataclass
@@ -89,6 +92,7 @@ class Room:
 
     def listen(self) -> None:
         self.context.on("request", self.asked)
+        self.context.on("requestfailed", self.stopped)
         self.context.on("weberror", lambda error: self.fault(f"an error: {error.error}"))
         self.context.on("console", self.said)
         self.page.on("dialog", lambda dialog: (self.fault(f"dialog {dialog.message}"), dialog.dismiss()))
@@ -99,10 +103,18 @@ class Room:
         return urlsplit(url).netloc == urlsplit(self.url).netloc or urlsplit(url).scheme in INNER
 
     def asked(self, request: Request) -> None:
-        if not self.is_ours(request.url):
+        if not self.is_ours(request.url) and not self.is_quoted(request):
             self.fault(f"asked for {request.url}")
         if request.method not in ("GET", "HEAD") and "compose" not in self.page.url and "drafts" not in self.page.url:
             self.fault(f"{request.method} {request.url}")
+
+    def is_quoted(self, request: Request) -> bool:
+        """A picture of a quote, which goes with it to whom it is sent: where it is written the policy holds it off."""
+        return request.resource_type == "image" and urlsplit(request.frame.url).path == WRITTEN
+
+    def stopped(self, request: Request) -> None:
+        if not self.is_ours(request.url) and self.is_quoted(request) and request.failure != "csp":
+            self.fault(f"not stopped by the policy but by {request.failure}: {request.url}")
 
     def said(self, message: ConsoleMessage) -> None:
         """What is not there is said, too; and pages of ours that are no success."""
@@ -110,6 +122,8 @@ class Room:
         told = place.startswith(("/pictures/", "/favicon.ico")) or (
             self.at.endswith(place) and (" of 4" in message.text or "/parts/" in place)
         )
+        if "img-src" in message.text and "rich=1" in self.at and urlsplit(message.location["url"]).path == WRITTEN:
+            return  # a quote keeps its pictures for whom it is sent to; where it is written, the policy holds them off
         if message.type == "error" and not told:
             self.fault(f"said {message.text} at {place}")
 
@@ -132,6 +146,10 @@ class Room:
             self.fault(f"led to {self.page.url}")
 
     def look(self, script: str) -> None:
+        if "rich=1" in self.at:
+            self.page.wait_for_function(
+                "() => document.getElementById('rich')?.contentWindow.location.pathname === '/compose/editor/'"
+            )
         try:
             faults = self.page.evaluate(script)
         except Error as error:  # it is gone
@@ -142,6 +160,10 @@ class Room:
             if FRAME.fullmatch(urlsplit(frame.url).path):
                 for fault in frame.evaluate(BODY):
                     self.fault(f"in the frame, {fault}")
+            elif urlsplit(frame.url).path == WRITTEN and "rich=1" in self.at:
+                frame.wait_for_function(BEGUN)
+                for fault in frame.evaluate(EDITOR):
+                    self.fault(f"in the editor, {fault}")
             elif "/parts/" not in self.page.url or not self.is_ours(frame.url):
                 self.fault(f"a frame at {frame.url}")
 
@@ -298,6 +320,7 @@ KINDS = {
     "the page for paper": Kind(lambda m: [f"/messages/{m.pk}/print/"], BODY),
     "the source": Kind(lambda m: [f"/messages/{m.pk}/source/"], chosen=_has_fields),
     "a reply": Kind(lambda m: [f"/compose/?reply={m.pk}"], chosen=lambda m: not m.repeated and m.kind != "file"),
+    "a reply in rich text": Kind(lambda m: [f"/compose/?reply={m.pk}&rich=1"], chosen=lambda m: m.kind == "html"),
     "a forward": Kind(lambda m: [f"/compose/?forward={m.pk}"], chosen=lambda m: _has_fields(m) or _has_files(m)),
     "an edit": Kind(lambda m: [f"/compose/?edit={m.pk}"], chosen=lambda m: _has_fields(m) or m.kind == "file"),
     "its parts": Kind(lambda m: [f"/messages/{m.pk}/parts/{part}/" for part in m.parts[:15]], NOTHING, _has_files),
