@@ -108,7 +108,9 @@ export class Uploads {
         told ??= await this.#post(this.words.uploads, new URLSearchParams({ key: job.key, name: file.name, size: file.size }), signal);
         if (told.attachment) return told;
         this.#count(job.item, told.received, file.size);
-        told = await this.#piece(job, told.received);
+        const at = told.received;
+        told = await this.#piece(job, at);
+        if (told && !told.attachment && told.received === at) throw new TypeError("no further"); /* not at once, and not for ever */
         failures = 0;
       } catch (error) {
         if (signal.aborted) return null;
