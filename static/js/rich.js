@@ -8,6 +8,7 @@ const TOGGLES = {
   numbers: { tag: "OL", on: "makeOrderedList", off: "removeList" },
   quote: { tag: "BLOCKQUOTE", on: "increaseQuoteLevel", off: "decreaseQuoteLevel" },
 };
+const LONGEST = 100_000; /* pixels: quoted mail can ask for more than a browser can draw */
 const PICTURE = /^image\/(png|jpeg|gif|webp|avif|bmp)$/;
 
 export class Rich {
@@ -16,13 +17,14 @@ export class Rich {
     this.ready = new Promise((resolve) => {
       frame.addEventListener("editor", (event) => { this.#begin(event.detail); resolve(); }, { once: true });
     });
+    const { signal } = this.composer.ended;
+    for (const button of this.form.querySelectorAll("[data-format]")) button.addEventListener("click", () => this.#format(button.dataset.format), { signal });
     frame.src = frame.dataset.rich;
     frame.hidden = false;
   }
 
   #begin(editor) {
     this.editor = editor;
-    const { signal } = this.composer.ended;
     editor.setHTML(this.field.value);
     let before = written(editor);
     editor.addEventListener("input", () => {
@@ -38,7 +40,6 @@ export class Rich {
     inside.addEventListener("keydown", (event) => this.#key(event), true);
     inside.addEventListener("dragover", (event) => { if (event.dataTransfer.types.includes("Files")) event.preventDefault(); });
     inside.addEventListener("drop", (event) => this.#drop(event), true);
-    for (const button of this.form.querySelectorAll("[data-format]")) button.addEventListener("click", () => this.#format(button.dataset.format), { signal });
     if (!this.composer.place.number) this.#grow(inside);
   }
 
@@ -49,10 +50,10 @@ export class Rich {
     this.editor.moveCursorToStart();
   }
 
-  /* On a page the text is as long as it is; in a window it scrolls. */
+  /* On a page the text is as long as it is, within reason; in a window it scrolls. */
   #grow(inside) {
     const text = inside.getElementById("text");
-    new ResizeObserver(() => { this.frame.style.minBlockSize = `${Math.ceil(text.offsetHeight)}px`; }).observe(text);
+    new ResizeObserver(() => { this.frame.style.minBlockSize = `${Math.min(Math.ceil(text.offsetHeight), LONGEST)}px`; }).observe(text);
   }
 
   #press() {
@@ -62,7 +63,8 @@ export class Rich {
 
   #set(name, on) { this.form.querySelector(`[data-format=${name}]`).setAttribute("aria-pressed", String(on)); }
 
-  #format(name) {
+  async #format(name) {
+    await this.ready;
     const { editor } = this;
     if (name === "link") { this.#link(); return; }
     if (name === "clear") editor.removeAllFormatting();

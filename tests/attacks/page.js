@@ -9,6 +9,7 @@
   const ids = new Set();
   /* Rich text where it is written, the body of a message in its sandbox; a PDF in a frame of the browser's own viewer, which a sandbox would forbid. */
   const harmless = (frame) => {
+    if (frame.id === "rich" && !frame.src) return frame.closest("#composer") && frame.hidden; /* text is plain */
     const { pathname, search } = new URL(frame.src);
     if (pathname === "/compose/editor/") return frame.id === "rich" && frame.closest("#composer") && frame.sandbox.value === "allow-same-origin allow-scripts";
     if (/^\/messages\/\d+\/body\/$/.test(pathname)) return frame.sandbox.length && !frame.sandbox.contains("allow-scripts");

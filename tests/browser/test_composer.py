@@ -244,7 +244,7 @@ def test_a_pasted_picture_arrives_in_the_text(
     page = visit.page
     page.get_by_role("button", name="Rich text").click()
     frame = page.frame_locator("iframe.rich")
-    text = frame.locator("#text")
+    text = frame.locator("#text[contenteditable=true]")
     text.press_sequentially("A ")
     page.get_by_role("button", name="Bold").click()
     expect(page.get_by_role("button", name="Bold")).to_have_attribute("aria-pressed", "true")
