@@ -11,7 +11,7 @@ from accounts.models import User
 from tests.letters import letter
 from tests.views.conftest import Person, work_off
 from webmail import conversations
-from webmail.models import Message, MessageBody, Thread
+from webmail.models import Mailbox, Message, MessageBody, Thread
 from webmail.views.listing import Row, days, scope_of
 
 
@@ -207,12 +207,17 @@ def test_the_first_message_cannot_be_split_off_and_one_is_told(trip: Person) -> 
     assert "The conversation begins with this message." in page.content.decode()
 
 
-def test_what_comes_of_a_muted_conversation_is_read_and_archived_here_and_on_the_server(trip: Person) -> None:
+@pytest.mark.parametrize("complete", [True, False])
+def test_what_comes_of_a_muted_conversation_is_read_and_archived_here_and_on_the_server(
+    trip: Person, complete: bool
+) -> None:
+    """Also while older mail is still being fetched."""
+    Mailbox.objects.filter(account=trip.account, role="inbox").update(complete=complete)
     row = next(row for row in rows(trip) if row.number)
     trip.post(f"/messages/muting/?set=mute&only={row.pk}", {"next": "/"})
     assert places(trip) == {"archive": ["1", "2", "4"], "sent": ["3"], "trash": ["5"]}
     work_off(trip.account)
-    trip.receive(said(6, 1, 2, 4), letter("Annet"))
+    trip.receive(said(6, 1, 2, 4, minutes_ago=0.001), letter("Annet"))
     late = Message.objects.get(account=trip.account, message_id="Hyttetur6@example.org")
     assert late.seen
     assert late.mailbox

@@ -75,14 +75,26 @@ def _store(account: Account, mailbox: Mailbox, fresh: Sequence[Row]) -> Stored:
         row["thread_id"] = thread
     # Of messages that arrived in one second the later gets the higher id, and so stands on top.
     new.sort(key=lambda row: (row["received_at"], len(row["uid"]), row["uid"]))
+    came = _came(mailbox, new)
     insert(Message, new)
     _introduce(account, mailbox, new)
     unread = sum(not row["seen"] for row in new)
     if mailbox.complete:  # before that the counts are the server's own, which know of mail not fetched yet
         mailbox.count(len(new), unread)
-        if mailbox.role == "inbox":
-            unread -= operations.silence(account, mailbox, [r["uid"] for r in new], [r["thread_id"] for r in new])
-    return Stored(len(new), unread)
+    silent = (
+        operations.silence(account, mailbox, [r["uid"] for r in came], [r["thread_id"] for r in came]) if came else 0
+    )
+    return Stored(len(new), unread - silent)
+
+
+def _came(mailbox: Mailbox, new: Sequence[Row]) -> Sequence[Row]:
+    """Of what is to be inserted, what has come in just now; the rest has been in the folder before we knew of it."""
+    if mailbox.role != "inbox" or not new:
+        return ()
+    if mailbox.complete:
+        return new
+    newest = Message.objects.filter(mailbox=mailbox).newest_first().values_list("received_at", flat=True).first()
+    return [row for row in new if newest and row["received_at"] >= newest]
 
 
 def _introduce(account: Account, mailbox: Mailbox, new: Sequence[Row]) -> None:
