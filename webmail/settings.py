@@ -205,6 +205,9 @@ else:  # what webmail.prepared asks is planned once a connection; "none" behind 
     _options = DATABASES["default"].setdefault("OPTIONS", {})
     _threshold = str(_options.get("prepare_threshold", "5"))
     _options["prepare_threshold"] = int(_threshold) if _threshold.isdigit() else None
+# The index of search beside SQLite (PostgreSQL has its own): made anew by `manage.py index --anew`, so no need to back it up.
+SEARCH_FILE = DATA_DIR / "search.sqlite3"
+SEARCH_TEXT = _number("WEBMAIL_SEARCH_TEXT", 64) * 1024  # letters of a message that are found by
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 REDIS_SOCKET = DATA_DIR / "redis.sock"

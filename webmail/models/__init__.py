@@ -4,6 +4,7 @@ from webmail.models.actions import Operation, OperationQuerySet, OperationState
 from webmail.models.blobs import forget_file, forget_files_of
 from webmail.models.books import AddressBook, AddressBookQuerySet, ContactsBefore, DistinctContacts, RemoteCard
 from webmail.models.files import FileFinding
+from webmail.models.finding import Document, Search
 from webmail.models.held import HeldFile, HeldForm
 from webmail.models.invitations import Answer, AnswerQuerySet, Notice, Participation
 from webmail.models.mail import (
@@ -71,6 +72,7 @@ __all__ = [
     "ContactsBefore",
     "Correspondent",
     "DistinctContacts",
+    "Document",
     "Draft",
     "DraftAttachment",
     "DraftCopy",
@@ -94,6 +96,7 @@ __all__ = [
     "RemoteCard",
     "RemotePermission",
     "RemotePicture",
+    "Search",
     "Submission",
     "SubmissionQuerySet",
     "SubmissionState",

@@ -215,6 +215,8 @@ class Message(models.Model):
     draft = models.BooleanField(default=False)
     labels = models.JSONField(default=list)  # keywords beyond the five, sorted
     synced_keywords = models.TextField(blank=True)  # sorted, separated by spaces
+    # What the index of search does not have yet: 1, that there is such a message; 2, its text.
+    index_due = models.PositiveSmallIntegerField(default=1, db_default=1)
 
     objects = MessageQuerySet.as_manager()
 
@@ -227,6 +229,7 @@ class Message(models.Model):
             models.Index("account", F("received_at").desc(), F("id").desc(), condition=Q(flagged=True), name="account_flagged"),
             models.Index("account", F("received_at").desc(), F("id").desc(), condition=Q(seen=False), name="account_unread"),
             models.Index("thread", F("received_at").desc(), F("id").desc(), "mailbox", name="conversation"),
+            models.Index("account", F("received_at").desc(), F("id").desc(), condition=Q(index_due__gt=0), name="to_index"),
             models.Index(fields=["account", "message_id"]),
         ]  # fmt: skip
         constraints = [

@@ -1,0 +1,144 @@
+"""What is found is what is meant: random mailboxes and expressions, beside a look at every message."""
+
+from __future__ import annotations
+
+import random
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from accounts.models import Account, User
+from tests.search import naive
+from webmail.models import Document, Mailbox, Message, MessageBody, Thread
+from webmail.search import documents
+from webmail.search.finding import Finder
+from webmail.search.language import And, Has, In, Is, Keyword, Node, Not, OfAccount, OfThread, Or, Received, Size, Words
+
+pytestmark = pytest.mark.django_db
+
+WORDS = [
+    "søppel",
+    "soppel",
+    "Møte",
+    "mote",
+    "plan",
+    "planer",
+    "planlegge",
+    "東京",
+    "東京都",
+    "都",
+    "กรุงเทพ",
+    "x",
+    "ß",
+    "fotball",
+    "fot",
+]
+PEOPLE = [["Ola Nordmann", "ola@example.org"], ["Kari Berg", "kari@firma.test"], ["", "plan@x.test"]]
+NAMES = ["plan.pdf", "Møte 2026.docx", "bilde.jpg", "invite.ics"]
+FOLDERS = ["inbox", "Work", "trash", "archive"]
+DAYS = [date(2024, 1, 31), date(2024, 2, 1), date(2025, 6, 15), date(2026, 11, 1)]
+
+
+def text_of(chance: random.Random, most: int) -> str:
+    return chance.choice([" ", ", ", "\n", ". "]).join(chance.choices(WORDS, k=chance.randint(0, most)))
+
+
+def structure_of(chance: random.Random) -> dict[str, object] | None:
+    names = chance.sample(NAMES, chance.choice([0, 0, 0, 1, 2]))
+    if not names:
+        return {"part_id": "1", "type": "text/plain"}
+    files = [
+        {"part_id": str(at), "type": "application/octet-stream", "name": name, "disposition": "attachment"}
+        for at, name in enumerate(names, 2)
+    ]
+    return {"part_id": "", "type": "multipart/mixed", "children": [{"part_id": "1", "type": "text/plain"}, *files]}
+
+
+def fill(seed: int, number: int = 60) -> User:
+    """A person with two accounts, and another whose mail is never to be found."""
+    chance = random.Random(seed)  # noqa: S311
+    for handle in ("kari", "other"):
+        user = User.objects.create(handle=f"{handle}{seed}")
+        accounts = [
+            Account.objects.create(user=user, address=f"{handle}{seed}@{domain}", username="x", incoming="imap://localhost:1", outgoing="smtp://localhost:1")
+            for domain in ("one.test", "two.test")
+        ]  # fmt: skip
+        for account in accounts:
+            boxes = [
+                Mailbox.objects.create(account=account, name=name, remote_name=name, role="" if name == "Work" else name, complete=True)
+                for name in FOLDERS
+            ]  # fmt: skip
+            threads = [Thread.objects.create(account=account, muted=bool(n)) for n in range(2)]
+            for at in range(number // 2):
+                add(chance, account, boxes, threads, at)
+            while documents.catch_up(account):
+                pass
+    return User.objects.get(handle=f"kari{seed}")
+
+
+def add(chance: random.Random, account: Account, boxes: list[Mailbox], threads: list[Thread], at: int) -> None:
+    name, email = chance.choice(PEOPLE)
+    day = chance.choice(DAYS) - timedelta(days=chance.randint(0, 3))
+    structure = structure_of(chance)
+    message = Message.objects.create(
+        account=account, mailbox=chance.choice(boxes), remote_mailbox=boxes[0], uid=str(at), thread=chance.choice(threads),
+        subject=text_of(chance, 4), from_name=name, from_email=email,
+        addresses={"to": [chance.choice(PEOPLE)], "cc": [chance.choice(PEOPLE)] * chance.randint(0, 1)},
+        fields={"list-id": ["Plan <plan.list.test>"]} if chance.random() < 0.2 else {},
+        received_at=datetime(day.year, day.month, day.day, chance.choice([0, 12, 23]), 30, tzinfo=UTC),
+        size=chance.choice([500, 5_000, 5_000_000]), structure=structure, has_attachment=bool(structure and "children" in structure),
+        seen=chance.random() < 0.5, flagged=chance.random() < 0.2, answered=chance.random() < 0.3, labels=["work"] if chance.random() < 0.3 else [],
+    )  # fmt: skip
+    if chance.random() < 0.8:
+        MessageBody.objects.create(
+            message=message, text=text_of(chance, 12) + chance.choice(["", " https://example.org"])
+        )
+
+
+words = st.builds(
+    Words,
+    text=st.lists(st.sampled_from([*WORDS, "ola@example.org", "2026", "pla", "-"]), min_size=1, max_size=3).map(
+        " ".join
+    ),
+    field=st.sampled_from(["", "", "", "subject", "from", "to", "cc", "body", "filename", "list"]),
+    prefix=st.booleans(),
+)
+leaves = st.one_of(
+    words, words, words,
+    st.builds(Is, st.sampled_from(["unread", "read", "starred", "answered", "muted", "draft"])),
+    st.builds(Has, st.sampled_from(["attachment", "picture", "pdf", "invitation", "link"])),
+    st.builds(In, st.sampled_from([*FOLDERS, "anywhere", "nowhere"])),
+    st.builds(OfAccount, st.sampled_from(["one", "two.test", "other"])),
+    st.builds(Received, st.sampled_from([None, *DAYS]), st.sampled_from([None, *DAYS])),
+    st.builds(Size, st.sampled_from([None, 499, 4_999, 1_000_000]), st.sampled_from([None, 501, 5_001])),
+    st.builds(Keyword, st.sampled_from(["work", "none"])),
+)  # fmt: skip
+several = lambda inner: st.lists(inner, min_size=2, max_size=3).map(tuple)  # noqa: E731
+trees: st.SearchStrategy[Node] = st.recursive(
+    leaves, lambda inner: st.one_of(st.builds(And, several(inner)), st.builds(And, several(inner)), st.builds(Or, several(inner)), st.builds(Not, inner)),
+    max_leaves=6,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_any_expression_finds_what_it_means_page_by_page(seed: int) -> None:
+    user = fill(seed)
+
+    @settings(max_examples=150)
+    @given(trees, st.integers(1, 40))
+    def check(tree: Node, size: int) -> None:
+        meant = naive.find(user, tree)
+        assert [one.pk for one in Finder(user, tree).each()] == meant
+        found: list[int] = []
+        place = None
+        while True:
+            page = Finder(user, tree).page(place, size)
+            found += page.ids
+            place = page.place
+            if place is None:
+                break
+        assert found == meant
+
+    check()

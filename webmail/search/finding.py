@@ -1,0 +1,193 @@
+"""Finding messages, the newest first, a page at a time, in a time that does not grow with the mailbox.
+
+An expression is split in two. What terms can say is asked of the index, which answers month by month, so that no more of it
+is looked at than a page needs; the rest (keywords, folders, sizes, the order of words) is asked of the messages that it
+names. Where the rest is rarer than the words (a small folder, what is starred), it is the other way round."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from functools import cached_property
+from itertools import groupby
+from typing import NamedTuple
+
+from django.db import connection
+from django.db.models import Q
+from django.db.models.expressions import RawSQL
+
+from accounts.models import User
+from webmail.models import Document, Message
+from webmail.search.conditions import Conditions
+from webmail.search.documents import account_mark
+from webmail.search.index import bounds, end_of, index, place_of, start_of
+from webmail.search.language import And, In, Is, Node, Not, OfThread, Or
+from webmail.search.places import Place
+from webmail.search.sequences import holding
+
+FIRST_LOOK = 400  # documents; four times as many at each further look
+CHUNK = 200  # messages looked at in one question
+FEW = 1000  # messages that are sooner asked for their words than words for their messages
+PATIENCE = 2.0  # seconds for one page; then the rest is another page
+
+
+class Candidate(NamedTuple):
+    """A message that may be it. ``number``: 0 while the index does not have it."""
+
+    number: int
+    pk: int
+    received_at: datetime
+
+    @property
+    def place(self) -> Place:
+        return Place(self.received_at, self.pk)
+
+
+class Found(NamedTuple):
+    """``ids`` of messages. ``place``: where the next page begins, None at the end. ``looked_until``: the time ran out there,
+    before the page was full."""
+
+    ids: list[int]
+    place: Place | None = None
+    looked_until: datetime | None = None
+
+
+class Finder:
+    """What one person looks for. ``accounts``: only in these, if there are any."""
+
+    def __init__(self, user: User, tree: Node | None, accounts: Sequence[int] = (), patience: float = PATIENCE) -> None:
+        self.user, self.tree, self.accounts, self.patience = user, tree, accounts, patience
+        self.told = Conditions(user, tree)
+        self.parts = tree.children if isinstance(tree, And) else (tree,) if tree else ()
+
+    def page(self, after: Place | None = None, limit: int = 50) -> Found:
+        """The next ``limit`` of what is found."""
+        found: list[Candidate] = []
+        ends = time.monotonic() + self.patience
+        for some in self._candidates(after):
+            found += self._kept(some)
+            if len(found) > limit:
+                return Found([one.pk for one in found[:limit]], found[limit - 1].place)
+            if some and time.monotonic() > ends:
+                return Found([one.pk for one in found], some[-1].place, some[-1].received_at)
+        return Found([one.pk for one in found])
+
+    def each(self, after: Place | None = None) -> Iterator[Candidate]:
+        """All of it, newest first, however long that takes."""
+        for some in self._candidates(after):
+            yield from self._kept(some)
+
+    # --- what may be it -------------------------------------------------------------------------------------------
+
+    def _candidates(self, after: Place | None) -> Iterator[list[Candidate]]:
+        """Everything that is found is among them, newest first, CHUNK at a time at most."""
+        if self._few is None:
+            for numbers in self._months(after):
+                yield from _ordered(numbers, after)
+            return
+        rest = [one for one in self._few if after is None or one.place < after]
+        yield from (rest[at : at + CHUNK] for at in range(0, len(rest), CHUNK))
+
+    @cached_property
+    def _few(self) -> list[Candidate] | None:
+        """All messages that fulfil what is rare and quickly told; None if nothing is."""
+        rare = [part for part in self.parts if isinstance(part, In | Is | OfThread)]
+        if not any(map(self.told.is_quick, rare)):
+            return None
+        rows = Message.objects.filter(self.told.visible, account_id__in=self._accounts)
+        for part in rare:
+            rows = rows.filter(self.told.condition(part) or Q())
+        found = list(rows.newest_first().values_list("document__number", "pk", "received_at")[: FEW + 1])
+        return [Candidate(number or 0, pk, at) for number, pk, at in found] if len(found) <= FEW else None
+
+    @property
+    def _accounts(self) -> list[int]:
+        return list(self.accounts) or [account.pk for account in self.user.account_list]
+
+    def _months(self, after: Place | None) -> Iterator[list[int]]:
+        """Documents that match as far as terms can tell, each time all of one month."""
+        low, high = bounds(self.user.pk)
+        since, before = self.told.dates()
+        low = max(low, place_of(self.user.pk, since)) if since else low
+        for at in (before, after.received_at if after else None):
+            high = min(high, end_of(place_of(self.user.pk, at))) if at else high
+        size = FIRST_LOOK
+        while low < high:
+            numbers = index().match(self._expression, low, high, size)
+            full = len(numbers) == size
+            if full:  # the last month may go on
+                month = start_of(numbers[-1])
+                numbers = [number for number in numbers if number >= end_of(month)]
+                numbers += index().match(self._expression, max(month, low), min(end_of(month), high))
+            for _month, some in groupby(numbers, start_of):
+                yield list(some)
+            high, size = (month, size * 4) if full else (low, size)
+
+    @cached_property
+    def _expression(self) -> str:
+        marks = index().any_of([index().term(account_mark(pk)) for pk in self.accounts]) if self.accounts else None
+        said = self.told.expression(self.tree).text if self.tree else None
+        return index().all_of([part for part in (marks, said) if part])
+
+    # --- what is it -----------------------------------------------------------------------------------------------
+
+    def _kept(self, some: list[Candidate]) -> list[Candidate]:
+        """Those that are shown to the person, and fulfil what terms could not tell."""
+        if not some:
+            return []
+        rows = Message.objects.filter(self.told.visible, pk__in=[one.pk for one in some])
+        left = []
+        for part in self.parts:
+            condition = self.told.condition(part)
+            if condition is not None:
+                rows = rows.filter(condition)
+            elif self._few is not None or not self.told.expression(part).exact:
+                left.append(part)
+        ids = set(rows.order_by().values_list("pk", flat=True))
+        kept = [one for one in some if one.pk in ids]
+        for part in left:
+            members = self._members(part, kept)
+            kept = [one for one in kept if one.pk in members]
+        return kept
+
+    def _members(self, node: Node, some: list[Candidate]) -> set[int]:
+        """The ids of those of these that fulfil any expression."""
+        if not some:
+            return set()
+        condition = self.told.condition(node)
+        if condition is not None:
+            rows = Message.objects.filter(condition, pk__in=[one.pk for one in some])
+            return set(rows.order_by().values_list("pk", flat=True))
+        if isinstance(node, Not):
+            return {one.pk for one in some} - self._members(node.child, some)
+        if isinstance(node, And):
+            return set.intersection(*(self._members(child, some) for child in node.children))
+        if isinstance(node, Or):
+            return set.union(*(self._members(child, some) for child in node.children))
+        expression = self.told.expression(node)
+        numbers = index().among(expression.text or index().all_of([]), [one.number for one in some if one.number])
+        ids = {one.pk for one in some if one.number in numbers}
+        return ids if expression.exact else holding(node, ids)
+
+
+def _ordered(numbers: Sequence[int], after: Place | None) -> Iterator[list[Candidate]]:
+    """The messages of these documents that are still there, newest first."""
+    rows = Document.objects.filter(number__in=_each(numbers), message__isnull=False).order_by(
+        "-received_at", "-message_id"
+    )
+    while True:
+        here = rows.filter(after.older("message_id")) if after else rows
+        found = [Candidate(*values) for values in here.values_list("number", "message_id", "received_at")[:CHUNK]]
+        yield found
+        if len(found) < CHUNK:
+            return
+        after = found[-1].place
+
+
+def _each(numbers: Sequence[int]) -> RawSQL:
+    """Thousands of numbers as one value."""
+    if connection.vendor == "postgresql":
+        return RawSQL("SELECT unnest(%s::bigint[])", [list(numbers)])
+    return RawSQL("SELECT value FROM json_each(%s)", [json.dumps(list(numbers))])

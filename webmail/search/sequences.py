@@ -1,0 +1,41 @@
+"""Words that follow one another, which the index does not know: looked up in the messages."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Sequence
+
+from django.conf import settings
+
+from webmail.models import MessageBody
+from webmail.search.conditions import is_beginning
+from webmail.search.documents import fields_of, rows_of
+from webmail.search.language import Words
+from webmail.search.words import holds, terms, wanted
+
+
+def holding(node: Words, ids: Collection[int]) -> set[int]:
+    """Of these messages, those that have the words one after the other, where they are looked for."""
+    sequence = wanted(node.text)
+    goes_on = is_beginning(node, sequence[-1])
+    found = set()
+    if node.field in ("", "body"):
+        test = _plain(sequence, goes_on)
+        texts = MessageBody.objects.filter(message_id__in=ids).values_list("message_id", "text")
+        for pk, text in texts:
+            text = text[: settings.SEARCH_TEXT]
+            if test.search(text.lower()) if text.isascii() else holds(terms(text), sequence, goes_on):
+                found.add(pk)
+    if node.field != "body":
+        for row in rows_of(set(ids) - found):
+            if any(
+                holds(terms(text), sequence, goes_on) for field, text in fields_of(row) if node.field in ("", field)
+            ):
+                found.add(row.pk)
+    return found
+
+
+def _plain(sequence: Sequence[str], goes_on: bool) -> re.Pattern[str]:
+    """The same for a text of plain Latin letters, which need not be taken apart for it."""
+    words = "[^a-z0-9]+".join(map(re.escape, sequence))
+    return re.compile(rf"(?<![a-z0-9]){words}" + ("" if goes_on else "(?![a-z0-9])"))

@@ -1,0 +1,96 @@
+"""Text -> the terms that it is found by, the same for what is kept and for what is asked, in every script.
+
+A term is a word as a person would type it without care: small letters, no accents (``Søppel`` is ``soppel``). Scripts that
+put no space between words are cut into pairs of letters that follow one another, so that any part of a text is found."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
+
+MAX_TERM = 40  # letters; what is longer is found by its beginning
+# Letters that Unicode takes for letters of their own, and people without them on the keyboard do not.
+_PLAIN = str.maketrans(
+    dict(zip("øđðłıħŧŋĸ", "oddlihtnk", strict=True)) | {"æ": "ae", "œ": "oe", "þ": "th", "\u0640": None}
+)
+# Accents and points that are left out in writing, and often are: Latin, Greek, Cyrillic; Hebrew; Arabic, Syriac. In other
+# scripts a mark is as much as a letter. And what only tells where a word may be broken, or how letters are joined.
+_LEFT_OUT = (
+    "\u00ad\u200b-\u200d\u2060\ufeff"
+    "\u0300-\u036f\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06ed\u0711"
+    "\u0730-\u074a"
+)
+_MARKS = re.compile(f"[{_LEFT_OUT}]")
+# Without spaces: Thai, Lao, Myanmar, Khmer; kana, ideographs; and Hangul, where a word and its endings are written as one.
+_UNSPACED = (
+    "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3005-\u3007\u3040-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff"
+    "\uac00-\ud7af\uf900-\ufaff\U00020000-\U0003ffff"
+)
+_INDIC = (range(0x0900, 0x0E00), range(0x0F00, 0x1000), range(0x1A00, 0x1C00), range(0xA800, 0xAB00))
+_SIGNS = "".join(chr(code) for some in _INDIC for code in some if unicodedata.category(chr(code)) in ("Mn", "Mc"))
+_WORD = re.compile(rf"[{_UNSPACED}]+|(?:(?![_{_UNSPACED}])[\w{_SIGNS}])+")
+_SEEN = re.compile(rf"[{_UNSPACED}]+|(?:(?![_{_UNSPACED}])[\w{_SIGNS}{_LEFT_OUT}])+")  # before it is folded
+_IS_UNSPACED = re.compile(rf"[{_UNSPACED}]")
+_ASCII_WORD = re.compile(r"[a-z0-9]+")
+
+
+def fold(text: str) -> str:
+    """Without regard to case, accents and width. Its length may differ."""
+    if text.isascii():
+        return text.lower()
+    apart = _MARKS.sub("", unicodedata.normalize("NFKD", text.casefold()))
+    return unicodedata.normalize("NFC", apart.casefold()).translate(_PLAIN)
+
+
+def terms(text: str) -> list[str]:
+    """In their order; what a text is kept by."""
+    return [term for word in _words(text) for term in _kept(word)]
+
+
+def wanted(text: str) -> list[str]:
+    """In their order; what a text has to be kept by to hold this: a run of a script without spaces may go on there."""
+    found = list(_words(text))
+    return [term for word in found[:-1] for term in _kept(word)] + [
+        term for word in found[-1:] for term in _asked(word)
+    ]
+
+
+def begins_alone(term: str) -> bool:
+    """One letter of a script without spaces: it is found as the beginning of a pair."""
+    return len(term) == 1 and _IS_UNSPACED.match(term) is not None
+
+
+def spans(text: str) -> Iterator[tuple[int, int, str]]:
+    """Where each word of a text stands, and what it is folded."""
+    for match in _SEEN.finditer(text):
+        yield match.start(), match.end(), fold(match[0])
+
+
+def holds(terms: Sequence[str], sequence: Sequence[str], prefix: bool = False) -> bool:
+    """These terms stand in it one after the other; the last at least as a beginning."""
+    joined = f" {' '.join(terms)} "
+    return f" {' '.join(sequence)}" + ("" if prefix else " ") in joined
+
+
+def _words(text: str) -> Iterable[str]:
+    folded = fold(text)
+    return (_ASCII_WORD if folded.isascii() else _WORD).findall(folded)
+
+
+def _kept(word: str) -> Iterable[str]:
+    if word.isascii() or not _IS_UNSPACED.match(word):
+        return (word[:MAX_TERM],)
+    return _pairs(word)
+
+
+@lru_cache(4096)
+def _pairs(word: str) -> tuple[str, ...]:
+    """Each letter with the one after it; the last by itself."""
+    return tuple(word[at : at + 2] for at in range(len(word)))
+
+
+def _asked(word: str) -> Iterable[str]:
+    kept = tuple(_kept(word))
+    return kept[:-1] if len(kept) > 1 else kept
