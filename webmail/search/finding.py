@@ -23,7 +23,7 @@ from webmail.models import Document, Message
 from webmail.search.conditions import Conditions
 from webmail.search.documents import account_mark
 from webmail.search.index import bounds, end_of, index, place_of, start_of
-from webmail.search.language import And, In, Is, Node, Not, OfThread, Or
+from webmail.search.language import And, In, Is, Node, Not, OfThread, Or, Words
 from webmail.search.places import Place
 from webmail.search.sequences import holding
 
@@ -169,7 +169,7 @@ class Finder:
         expression = self.told.expression(node)
         numbers = index().among(expression.text or index().all_of([]), [one.number for one in some if one.number])
         ids = {one.pk for one in some if one.number in numbers}
-        return ids if expression.exact else holding(node, ids)
+        return holding(node, ids) if isinstance(node, Words) and not expression.exact else ids
 
 
 def _ordered(numbers: Sequence[int], after: Place | None) -> Iterator[list[Candidate]]:
