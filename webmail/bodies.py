@@ -17,7 +17,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from accounts.discovery import ServerURL
-from webmail import connections, html, mime, notices, pictures, trust
+from webmail import connections, html, mime, notices, pictures, search, trust
 from webmail.mime.header import raw_fields
 from webmail.models import Message, MessageBody
 from webmail.prepared import Integer, Prepared
@@ -87,9 +87,8 @@ def fetch(message: Message, store: MailStore | None, charset: str = "") -> Messa
     kept = ("text", "source", "html", "remote", "version", "kept_at", "facts")
     MessageBody.objects.update_or_create(message=message, defaults={name: getattr(body, name) for name in kept})
     notices.record(message, body.facts)
-    if not message.preview:
-        message.preview = mime.preview(body.text)[:255]
-        Message.objects.filter(pk=message.pk).update(preview=message.preview)
+    message.preview = message.preview or mime.preview(body.text)[:255]
+    Message.objects.filter(pk=message.pk).update(preview=message.preview, index_due=search.TEXT)
     return body
 
 

@@ -126,6 +126,22 @@ def mark_alive(process: str, seconds: int) -> None:
         log.warning("%s could not report: %s", process, error)
 
 
+def claim(work: str, seconds: int) -> bool:
+    """Whether nobody else is at this work, in any process; for as long, or until it is released."""
+    try:
+        return bool(_client().set(f"postkasse:claim:{work}", "1", ex=seconds, nx=True))
+    except redis.RedisError as error:
+        log.warning("%s could not be claimed: %s", work, error)
+        return False
+
+
+def release(work: str) -> None:
+    try:
+        _client().delete(f"postkasse:claim:{work}")
+    except redis.RedisError as error:
+        log.warning("%s could not be released: %s", work, error)
+
+
 def is_alive(process: str) -> bool:
     try:
         return bool(_client().exists(f"postkasse:alive:{process}"))

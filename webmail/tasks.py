@@ -26,6 +26,7 @@ from webmail import (
     operations,
     outbox,
     pictures,
+    search,
     suggestions,
     sync,
     thumbnails,
@@ -38,6 +39,7 @@ from webmail.views import resumption
 log = logging.getLogger(__name__)
 RETRY_SECONDS = 1.0
 SPREAD_SECONDS = 10.0
+INDEX_SECONDS = 15.0
 AT_MOST = 300  # seconds of what reads one message of a stranger; then its process is ended, and another goes on
 
 
@@ -63,6 +65,8 @@ def sync_account(account_id: int) -> None:
         _again_if_due(account)
         if account_id in pictures.wanting():
             _nudge(fetch_pictures, account_id)
+        if account_id in search.due():
+            _nudge(index_mail, account_id)
     else:
         forget_files_of(account_id)  # removed meanwhile: what was still downloaded for it goes too
 
@@ -181,6 +185,30 @@ def make_suggestions() -> None:
             return  # the next sweep goes on
 
 
+@shared_task(name="webmail.index", ignore_result=True)
+def index_mail(account_id: int) -> None:
+    """Make what has come findable, for a while; the next sweep goes on."""
+    account = Account.objects.filter(pk=account_id).first()
+    work = f"index:{account_id}"
+    if account is None or not events.claim(work, 4 * int(INDEX_SECONDS)):
+        return
+    until = time.monotonic() + INDEX_SECONDS
+    try:
+        while search.catch_up(account) and time.monotonic() < until:
+            pass
+    finally:
+        events.release(work)
+
+
+@shared_task(name="webmail.unindex", ignore_result=True)
+def tidy_index() -> None:
+    """Of what is gone nothing stays in the index: its documents are let go at once, what is left of them in its pages
+    when nobody else writes them."""
+    while search.forget():
+        pass
+    search.tidy()
+
+
 @shared_task(name="webmail.sweep", ignore_result=True)
 def sweep() -> None:
     """The row is the truth: nudge again whatever waits, and look after what a dead worker left."""
@@ -195,6 +223,10 @@ def sweep() -> None:
     contacts.forget_old()
     contacts.exchange.forget_old_files()
     make_suggestions.delay()
+    for account_id in search.due():
+        index_mail.delay(account_id)
+    if search.has_gone():
+        tidy_index.delay()
     for book_id in books.due():
         sync_book.delay(book_id)
     for account_id in pictures.wanting():

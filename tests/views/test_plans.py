@@ -10,8 +10,7 @@ from django.db.models import QuerySet
 from django.utils import timezone
 
 from accounts.models import Account, User
-from webmail.models import Mailbox, Message, Thread
-from webmail.selection import Cursor
+from webmail.models import Cursor, Mailbox, Message, Thread
 from webmail.views.listing import FILTERS, Scope, scope_of
 
 MANY = 1000

@@ -10,9 +10,8 @@ from django.db.models import Q
 from django.utils import timezone
 
 from accounts.models import Account, User
-from webmail.models import Mailbox, Message
+from webmail.models import Cursor, Mailbox, Message
 from webmail.prepared import Integer, Moment, Prepared
-from webmail.selection import Cursor
 from webmail.views.listing import FILTERS, Listed, scope_of
 
 NUMBER = 30

@@ -26,52 +26,61 @@ def drop_index(_apps, schema_editor):
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('accounts', '0006_sending'),
-        ('webmail', '0011_contact_books'),
+        ("accounts", "0006_sending"),
+        ("webmail", "0011_contact_books"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.RunPython(make_index, drop_index),
         migrations.CreateModel(
-            name='Document',
+            name="Document",
             fields=[
-                ('number', models.BigIntegerField(primary_key=True, serialize=False)),
-                ('received_at', models.DateTimeField()),
+                ("number", models.BigIntegerField(primary_key=True, serialize=False)),
+                ("received_at", models.DateTimeField()),
             ],
         ),
         migrations.CreateModel(
-            name='Search',
+            name="Search",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('text', models.TextField()),
-                ('name', models.CharField(blank=True, max_length=100)),
-                ('used_at', models.DateTimeField(default=django.utils.timezone.now)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("text", models.TextField()),
+                ("name", models.CharField(blank=True, max_length=100)),
+                ("used_at", models.DateTimeField(default=django.utils.timezone.now)),
             ],
         ),
         migrations.AddField(
-            model_name='message',
-            name='index_due',
+            model_name="message",
+            name="index_due",
             field=models.PositiveSmallIntegerField(db_default=1, default=1),
         ),
         migrations.AddIndex(
-            model_name='message',
-            index=models.Index(models.F('account'), models.OrderBy(models.F('received_at'), descending=True), models.OrderBy(models.F('id'), descending=True), condition=models.Q(('index_due__gt', 0)), name='to_index'),
+            model_name="message",
+            index=models.Index(
+                models.F("account"),
+                models.OrderBy(models.F("received_at"), descending=True),
+                models.OrderBy(models.F("id"), descending=True),
+                condition=models.Q(("index_due__gt", 0)),
+                name="to_index",
+            ),
         ),
         migrations.AddField(
-            model_name='document',
-            name='message',
-            field=models.OneToOneField(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='document', to='webmail.message'),
+            model_name="document",
+            name="message",
+            field=models.OneToOneField(
+                null=True, on_delete=django.db.models.deletion.SET_NULL, related_name="document", to="webmail.message"
+            ),
         ),
         migrations.AddField(
-            model_name='search',
-            name='user',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='searches', to=settings.AUTH_USER_MODEL),
+            model_name="search",
+            name="user",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.CASCADE, related_name="searches", to=settings.AUTH_USER_MODEL
+            ),
         ),
         migrations.AddIndex(
-            model_name='search',
-            index=models.Index(fields=['user', '-used_at'], name='webmail_sea_user_id_8e1f47_idx'),
+            model_name="search",
+            index=models.Index(fields=["user", "-used_at"], name="webmail_sea_user_id_8e1f47_idx"),
         ),
     ]

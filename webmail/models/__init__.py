@@ -3,6 +3,7 @@
 from webmail.models.actions import Operation, OperationQuerySet, OperationState
 from webmail.models.blobs import forget_file, forget_files_of
 from webmail.models.books import AddressBook, AddressBookQuerySet, ContactsBefore, DistinctContacts, RemoteCard
+from webmail.models.cursor import Cursor
 from webmail.models.files import FileFinding
 from webmail.models.finding import Document, Search
 from webmail.models.held import HeldFile, HeldForm
@@ -71,6 +72,7 @@ __all__ = [
     "ContactQuerySet",
     "ContactsBefore",
     "Correspondent",
+    "Cursor",
     "DistinctContacts",
     "Document",
     "Draft",

@@ -12,17 +12,18 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable
+from itertools import islice
 from typing import Any
 
 from django.db import transaction
 
 from accounts.models import Account, User
 from webmail import events
-from webmail.models import Message, Operation, OperationState
+from webmail.models import Cursor, Message, Operation, OperationState
 from webmail.operations.kinds import BATCH, KINDS, MANY, MANY_KINDS, UNDO_MANY, CannotDo
 from webmail.operations.queue import nudge_spread, submit, undo_one
 from webmail.protocols.errors import MailError
-from webmail.selection import Cursor, Selection
+from webmail.selection import Selection
 
 AT_ONCE = 3  # operations of a batch that are undone while the person waits
 
@@ -30,7 +31,7 @@ AT_ONCE = 3  # operations of a batch that are undone while the person waits
 def submit_many(account: Account, name: str, arguments: dict[str, Any], selection: Selection, batch: uuid.UUID) -> int:
     """Do ``name`` to everything selected in this account: the first messages now, the rest in the background. How many
     they are in all."""
-    total = selection.messages(account.pk).order_by().count()
+    total = selection.count(account)
     if total == 0:
         return 0
     payload = {"selection": selection.to_json(), "kind": name, "arguments": arguments, "place": ""}
@@ -57,22 +58,19 @@ def spread(account_id: int) -> bool:
 def _step(op: Operation) -> None:
     """Raises nothing for what cannot be done to some of them: a target that is gone ends the whole."""
     place = Cursor.parse(op.payload["place"])
-    rows = Selection.from_json(op.payload["selection"]).messages(op.account_id)
-    if place:
-        rows = rows.filter(place.older())
-    found = list(rows.values_list("pk", "received_at")[:BATCH])
+    found = list(islice(Selection.from_json(op.payload["selection"]).keys(op.account, place), BATCH))
     before = op.done
     op.done += len(found)
     last = len(found) < BATCH
     if found:
-        op.payload["place"] = str(Cursor(found[-1][1], found[-1][0]))
+        op.payload["place"] = str(found[-1])
     op.state = OperationState.DONE if last else OperationState.REPLAYING
     here = Operation.objects.filter(pk=op.pk, done=before).open()
     if not here.update(done=op.done, payload=op.payload, state=op.state):
         return  # somebody else went on from here, or it was taken back
     # What the person did to one of them since they said "all" is later than this, and so outweighs it.
     but = set(Operation.objects.values_list("before", flat=True).get(pk=op.pk)["but"])
-    ids = [pk for pk, _at in found if pk not in but]
+    ids = [key.pk for key in found if key.pk not in but]
     if ids:
         what = KINDS[op.payload["kind"]]
         try:

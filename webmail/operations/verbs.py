@@ -7,6 +7,7 @@ from __future__ import annotations
 import uuid
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 from django.utils.translation import gettext as _
@@ -37,7 +38,7 @@ def _by_account(user: User, ids: Iterable[int]) -> Iterator[tuple[Account, list[
 def _selected_by_account(user: User, selection: Selection) -> Iterator[tuple[Account, Selection | list[int]]]:
     """A small selection becomes its ids, which is done at once and whole."""
     for account in user.account_list:
-        ids = list(selection.messages(account.pk).values_list("pk", flat=True)[: BATCH + 1])
+        ids = [key.pk for key in islice(selection.keys(account), BATCH + 1)]
         if ids:
             yield account, ids if len(ids) <= BATCH else selection
 

@@ -1,34 +1,15 @@
-"""Finding messages in the cache: every word must occur in the subject, a name, an address or the preview."""
+"""Search: finding messages by what they say, whom they are of, and what was done with them.
 
-from __future__ import annotations
+words        text -> terms, in every script
+language     what a person types -> a tree          (operators, dates, tokens)
+index        which documents have which terms       FTS5 or PostgreSQL
+documents    messages -> documents, kept up with what comes and goes
+conditions   a tree -> what is asked of the index, and what of the messages
+sequences    words that follow one another
+finding      the messages that a tree means, a page at a time
+"""
 
-from django.db.models import Q
+from webmail.search.documents import NEW, TEXT, catch_up, due, forget, has_gone, tidy
+from webmail.search.finding import Finder, finder
 
-from accounts.models import Account, User
-from webmail.models import Mailbox, Message
-
-MAX_WORDS = 8
-
-
-def condition(query: str) -> Q:
-    """What a message must fulfil to be found."""
-    wanted = Q()
-    for word in query.split()[:MAX_WORDS]:
-        wanted &= (
-            Q(subject__icontains=word)
-            | Q(from_name__icontains=word)
-            | Q(from_email__icontains=word)
-            | Q(addresses__icontains=word)
-            | Q(preview__icontains=word)
-        )
-    return wanted
-
-
-def find(user: User, query: str, limit: int) -> list[Message]:
-    """Newest first; mail in Trash and Junk is left out."""
-    hidden = Mailbox.objects.filter(account__user=user, role__in=("junk", "trash"))
-    accounts = Account.objects.for_user(user).values_list("pk", flat=True)
-    found = Message.objects.filter(condition(query), account_id__in=list(accounts), mailbox__isnull=False).exclude(
-        mailbox__in=hidden
-    )
-    return list(found.newest_first().defer("structure", "fields", "references")[:limit])
+__all__ = ["NEW", "TEXT", "Finder", "catch_up", "due", "finder", "forget", "has_gone", "tidy"]

@@ -6,12 +6,14 @@ the mark is taken away, unless there was something new meanwhile. What was writt
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Exists, OuterRef
 
 from accounts.models import Account
 from webmail import mime
@@ -103,6 +105,24 @@ def forget(most: int = 1000) -> int:
         index().remove(gone)
         Document.objects.filter(pk__in=gone).delete()
     return len(gone)
+
+
+def due() -> list[int]:
+    """Accounts of which something is to be indexed."""
+    waiting = Message.objects.filter(index_due__gt=0).order_by()
+    accounts = Account.objects.annotate(waits=Exists(waiting.filter(account=OuterRef("pk")))).filter(waits=True)
+    return list(accounts.values_list("pk", flat=True))
+
+
+def has_gone() -> bool:
+    return Document.objects.filter(message__isnull=True).exists()
+
+
+def tidy(seconds: float = 10.0) -> None:
+    """Write anew what holds something of documents that are gone, for a while at most."""
+    until = time.monotonic() + seconds
+    while index().tidy() and time.monotonic() < until:
+        pass
 
 
 # --- terms --------------------------------------------------------------------------------------------------------

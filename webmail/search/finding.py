@@ -17,14 +17,14 @@ from typing import NamedTuple
 from django.db import connection
 from django.db.models import Q
 from django.db.models.expressions import RawSQL
+from django.utils import timezone
 
 from accounts.models import User
-from webmail.models import Document, Message
+from webmail.models import Cursor, Document, Message
 from webmail.search.conditions import Conditions
 from webmail.search.documents import account_mark
 from webmail.search.index import bounds, end_of, index, place_of, start_of
-from webmail.search.language import And, In, Is, Node, Not, OfThread, Or, Words
-from webmail.search.places import Place
+from webmail.search.language import And, In, Is, Node, Not, OfThread, Or, Words, parse
 from webmail.search.sequences import holding
 
 FIRST_LOOK = 400  # documents; four times as many at each further look
@@ -41,8 +41,8 @@ class Candidate(NamedTuple):
     received_at: datetime
 
     @property
-    def place(self) -> Place:
-        return Place(self.received_at, self.pk)
+    def place(self) -> Cursor:
+        return Cursor(self.received_at, self.pk)
 
 
 class Found(NamedTuple):
@@ -50,19 +50,27 @@ class Found(NamedTuple):
     before the page was full."""
 
     ids: list[int]
-    place: Place | None = None
+    place: Cursor | None = None
     looked_until: datetime | None = None
 
 
 class Finder:
-    """What one person looks for. ``accounts``: only in these, if there are any."""
+    """What one person looks for. ``accounts``: only in these, if there are any; ``also``: what columns must say beside it."""
 
-    def __init__(self, user: User, tree: Node | None, accounts: Sequence[int] = (), patience: float = PATIENCE) -> None:
+    def __init__(
+        self,
+        user: User,
+        tree: Node | None,
+        accounts: Sequence[int] = (),
+        also: Q | None = None,
+        patience: float = PATIENCE,
+    ) -> None:
         self.user, self.tree, self.accounts, self.patience = user, tree, accounts, patience
+        self.also = also or Q()
         self.told = Conditions(user, tree)
         self.parts = tree.children if isinstance(tree, And) else (tree,) if tree else ()
 
-    def page(self, after: Place | None = None, limit: int = 50) -> Found:
+    def page(self, after: Cursor | None = None, limit: int = 50) -> Found:
         """The next ``limit`` of what is found."""
         found: list[Candidate] = []
         ends = time.monotonic() + self.patience
@@ -74,14 +82,14 @@ class Finder:
                 return Found([one.pk for one in found], some[-1].place, some[-1].received_at)
         return Found([one.pk for one in found])
 
-    def each(self, after: Place | None = None) -> Iterator[Candidate]:
+    def each(self, after: Cursor | None = None) -> Iterator[Candidate]:
         """All of it, newest first, however long that takes."""
         for some in self._candidates(after):
             yield from self._kept(some)
 
     # --- what may be it -------------------------------------------------------------------------------------------
 
-    def _candidates(self, after: Place | None) -> Iterator[list[Candidate]]:
+    def _candidates(self, after: Cursor | None) -> Iterator[list[Candidate]]:
         """Everything that is found is among them, newest first, CHUNK at a time at most."""
         if self._few is None:
             for numbers in self._months(after):
@@ -106,7 +114,7 @@ class Finder:
     def _accounts(self) -> list[int]:
         return list(self.accounts) or [account.pk for account in self.user.account_list]
 
-    def _months(self, after: Place | None) -> Iterator[list[int]]:
+    def _months(self, after: Cursor | None) -> Iterator[list[int]]:
         """Documents that match as far as terms can tell, each time all of one month."""
         low, high = bounds(self.user.pk)
         since, before = self.told.dates()
@@ -137,7 +145,7 @@ class Finder:
         """Those that are shown to the person, and fulfil what terms could not tell."""
         if not some:
             return []
-        rows = Message.objects.filter(self.told.visible, pk__in=[one.pk for one in some])
+        rows = Message.objects.filter(self.told.visible, self.also, pk__in=[one.pk for one in some])
         left = []
         for part in self.parts:
             condition = self.told.condition(part)
@@ -172,13 +180,18 @@ class Finder:
         return holding(node, ids) if isinstance(node, Words) and not expression.exact else ids
 
 
-def _ordered(numbers: Sequence[int], after: Place | None) -> Iterator[list[Candidate]]:
+def finder(user: User, query: str, accounts: Sequence[int] = (), **where: bool) -> Finder:
+    """Of what a person typed; ``where`` columns have these values."""
+    return Finder(user, parse(query, timezone.localdate()).tree, accounts, Q(**where))
+
+
+def _ordered(numbers: Sequence[int], after: Cursor | None) -> Iterator[list[Candidate]]:
     """The messages of these documents that are still there, newest first."""
     rows = Document.objects.filter(number__in=_each(numbers), message__isnull=False).order_by(
         "-received_at", "-message_id"
     )
     while True:
-        here = rows.filter(after.older("message_id")) if after else rows
+        here = rows.filter(after.older(key="message_id")) if after else rows
         found = [Candidate(*values) for values in here.values_list("number", "message_id", "received_at")[:CHUNK]]
         yield found
         if len(found) < CHUNK:

@@ -14,10 +14,9 @@ from django.utils import timezone
 
 from accounts.models import Account, Keep
 from webmail import bodies, thumbnails
-from webmail.models import Mailbox, Message, MessageBody, MessageQuerySet
+from webmail.models import Cursor, Mailbox, Message, MessageBody, MessageQuerySet
 from webmail.protocols.base import MailStore
 from webmail.protocols.errors import MailError
-from webmail.selection import Cursor
 
 log = logging.getLogger(__name__)
 NEWEST = {"inbox": 60, "sent": 20}  # messages whose text is there whatever the account says, per role

@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from accounts.models import Account
 from accounts.troubles import explain
-from webmail import connections, events, operations
+from webmail import connections, events, operations, search
 from webmail.leases import Lease, lease
 from webmail.models import KEYWORD_FIELDS, Mailbox, Message, Operation
 from webmail.protocols.base import Changes, MailStore
@@ -194,6 +194,8 @@ class _Run:
             else:
                 arrived = 0
             events.publish(self.account.user_id, "mailbox", ids=[mailbox.pk], arrived=arrived)
+        if changes.created and was_complete:
+            search.catch_up(self.account)  # all of a large folder is left to others, once it is here
 
     def _destroyed(self, mailbox: Mailbox, uids: Sequence[str]) -> None:
         for some in operations.chunks(uids):

@@ -8,14 +8,15 @@ from __future__ import annotations
 import heapq
 import itertools
 import re
+from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from functools import cache, lru_cache
+from functools import cache, cached_property, lru_cache
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.http import Http404
 from django.urls import reverse
 from django.utils import timezone
@@ -27,10 +28,10 @@ from django.utils.translation import gettext as _
 from accounts.models import User
 from accounts.requests import Request
 from webmail import conversations, search, threads
-from webmail.models import Mailbox, Message
+from webmail.models import Cursor, Mailbox, Message
 from webmail.operations import last_id
 from webmail.prepared import Integer, Moment, Prepared
-from webmail.selection import Cursor, Selection
+from webmail.selection import Selection
 
 
 class Listed(NamedTuple):
@@ -62,11 +63,12 @@ FILTERS: dict[str, dict[str, Any]] = {
     "starred": {"flagged": True},
     "files": {"has_attachment": True},
 }
+FAR_DOWN = 1000  # rows of a search; nobody opens what is further down without its list
 # Roles of which there is a list over all accounts, at the address of the same name.
 UNIFIED = {"inbox": gettext_lazy("Inbox"), "drafts": gettext_lazy("Drafts"), "sent": gettext_lazy("Sent")}
 
 
-@dataclass(slots=True)
+@dataclass
 class Scope:
     """Which messages a list is about: some mailboxes, or all of the person's under a condition.
 
@@ -120,12 +122,9 @@ class Scope:
         narrow = {**(self.everywhere or {}), **FILTERS.get(self.filter, {})}
         if self.everywhere is not None:
             hidden = [m.pk for m in _every_mailbox(self.user) if m.hidden or m.role in ("junk", "trash")]
-            found = search.condition(self.query) if self.query else Q()
             accounts = [account.pk for account in self.user.account_list]
             sources = [
-                Message.objects.filter(found, account_id=pk, mailbox__isnull=False, **narrow).exclude(
-                    mailbox_id__in=hidden
-                )
+                Message.objects.filter(account_id=pk, mailbox__isnull=False, **narrow).exclude(mailbox_id__in=hidden)
                 for pk in accounts
             ]
         else:
@@ -134,6 +133,8 @@ class Scope:
 
     def page(self, after: Cursor | None, size: int, inclusive: bool = False) -> list[Listed]:
         """Up to ``size`` + 1 messages, newest first; the one too many tells that there is more."""
+        if self.key == "search":
+            return self._found(after, size, inclusive)
         if len(self.mailboxes) == 1:
             return list(itertools.starmap(Listed, self._rows(self.mailboxes[0], self.fields, after, size, inclusive)))
         if self.everywhere is not None:
@@ -144,6 +145,17 @@ class Scope:
         wanted = [pk for _at, pk in itertools.islice(heapq.merge(*keys, reverse=True), size + 1)]
         rows = {row[0]: Listed(*row) for row in Message.objects.filter(pk__in=wanted).values_list(*self.fields)}
         return [rows[pk] for pk in wanted if pk in rows]
+
+    @cached_property
+    def finder(self) -> search.Finder:
+        return search.finder(self.user, self.query, **FILTERS.get(self.filter, {}))
+
+    def _found(self, after: Cursor | None, size: int, inclusive: bool) -> list[Listed]:
+        if after and inclusive:
+            after = Cursor(after.received_at, after.pk + 1)
+        ids = self.finder.page(after, size + 1).ids if self.query else []
+        rows = {row[0]: Listed(*row) for row in Message.objects.filter(pk__in=ids).values_list(*self.fields)}
+        return [rows[pk] for pk in ids if pk in rows]
 
     def _rows(
         self, mailbox: Mailbox, fields: tuple[str, ...], after: Cursor | None, size: int, inclusive: bool
@@ -174,11 +186,20 @@ class Scope:
         return (min(newer)[1] if newer else None), (max(older)[1] if older else None)
 
     def _beside(self, here: Cursor, newer: bool) -> list[tuple[datetime, int]]:
+        if self.key == "search":
+            return self._beside_found(here, newer)
         if self.everywhere is not None:
             beside = [_next(source, here, newer).values_list("received_at", "pk") for source in self.sources()]
             return [key for query in beside for key in query]
         ask = _asked_each_opening(self.filter, self.threaded, newer)
         return [key for mailbox in self.mailboxes for key in ask(mailbox.pk, here.received_at, here.pk)]
+
+    def _beside_found(self, here: Cursor, newer: bool) -> list[tuple[datetime, int]]:
+        """Search goes from the newest on; a message far down that was opened by its address has none before it."""
+        if not newer:
+            return [(one.received_at, one.pk) for one in itertools.islice(self.finder.each(here), 1)]
+        before = itertools.takewhile(lambda one: one.place > here, itertools.islice(self.finder.each(), FAR_DOWN))
+        return [(one.received_at, one.pk) for one in deque(before, 1)]
 
     def selection(self, query: str, until: str) -> Selection:
         """Everything in it, for an action on all; ``until`` is the cursor of the newest message that was shown."""

@@ -20,8 +20,7 @@ from accounts import check
 from accounts.models import Account, Keep
 from accounts.requests import Request
 from webmail import connections, events, tasks
-from webmail.models import Mailbox, Operation
-from webmail.selection import Cursor
+from webmail.models import Cursor, Mailbox, Operation
 from webmail.views import navigation, progress
 from webmail.views.redirection import back, notice
 
