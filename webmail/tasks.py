@@ -223,6 +223,8 @@ def sweep() -> None:
     contacts.forget_old()
     contacts.exchange.forget_old_files()
     make_suggestions.delay()
+    if search.is_lost():
+        search.index_anew()
     for account_id in search.due():
         index_mail.delay(account_id)
     if search.has_gone():

@@ -9,7 +9,24 @@ sequences    words that follow one another
 finding      the messages that a tree means, a page at a time
 """
 
-from webmail.search.documents import NEW, TEXT, catch_up, due, forget, has_gone, tidy
-from webmail.search.finding import Finder, finder
+from webmail.search.documents import (
+    NEW,
+    TEXT,
+    catch_up,
+    due,
+    forget,
+    has_gone,
+    index_anew,
+    is_lost,
+    number_due,
+    octets,
+    tidy,
+)
+from webmail.search.finding import Finder, Found, finder
+from webmail.search.hits import LOOKED_AT, Hits, Piece
+from webmail.search.language import MAX_LENGTH, Query, parse, words_of
 
-__all__ = ["NEW", "TEXT", "Finder", "catch_up", "due", "finder", "forget", "has_gone", "tidy"]
+__all__ = [
+    "LOOKED_AT", "MAX_LENGTH", "NEW", "TEXT", "Finder", "Found", "Hits", "Piece", "Query", "catch_up", "due", "finder", "forget",
+    "has_gone", "index_anew", "is_lost", "number_due", "octets", "parse", "tidy", "words_of",
+]  # fmt: skip

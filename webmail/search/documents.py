@@ -23,6 +23,7 @@ from webmail.search.index import index, place_of
 from webmail.search.words import terms
 
 AT_ONCE = 100  # messages whose terms are written in one transaction, during which no other process can write the index
+CHUNK = 500
 NEW, TEXT = 1, 2  # of Message.index_due
 FIELDS = {"subject": "s", "from": "f", "to": "t", "cc": "c", "filename": "n", "list": "l"}  # and how their terms begin
 _LINK = re.compile(r"https?://", re.IGNORECASE)
@@ -114,15 +115,54 @@ def due() -> list[int]:
     return list(accounts.values_list("pk", flat=True))
 
 
+def number_due() -> int:
+    return Message.objects.filter(index_due__gt=0).count()
+
+
+def index_anew() -> None:
+    """Everything is due again. What the index has stays in it, and is found, until it is written anew; what no message
+    knows of is let go."""
+    last = 0
+    while ids := list(Message.objects.filter(pk__gt=last).order_by("pk").values_list("pk", flat=True)[:CHUNK]):
+        Message.objects.filter(pk__in=ids).update(index_due=TEXT)
+        last = ids[-1]
+    _drop_unknown()
+
+
+def _drop_unknown() -> None:
+    """Documents that a crash left behind, or that were made after the database was backed up."""
+    high = 2**63 - 1
+    while numbers := index().match(index().all_of([]), 0, high, CHUNK):
+        known = set(Document.objects.filter(number__in=numbers).values_list("number", flat=True))
+        if unknown := [number for number in numbers if number not in known]:
+            index().remove(unknown)
+        high = numbers[-1]
+
+
+def octets() -> int:
+    """What the index takes on the disk."""
+    return index().octets()
+
+
+def is_lost() -> bool:
+    """There is no index any more, although messages were indexed: its file was left out of a backup, or removed."""
+    return (
+        not index().match(index().all_of([]), 0, 2**63 - 1, 1)
+        and Document.objects.filter(message__isnull=False).exists()
+    )
+
+
 def has_gone() -> bool:
     return Document.objects.filter(message__isnull=True).exists()
 
 
-def tidy(seconds: float = 10.0) -> None:
-    """Write anew what holds something of documents that are gone, for a while at most."""
+def tidy(seconds: float = 10.0) -> bool:
+    """Write anew what holds something of documents that are gone, for a while at most; True if there is more to do."""
     until = time.monotonic() + seconds
-    while index().tidy() and time.monotonic() < until:
-        pass
+    while more := index().tidy():
+        if time.monotonic() > until:
+            break
+    return more
 
 
 # --- terms --------------------------------------------------------------------------------------------------------

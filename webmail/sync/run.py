@@ -145,7 +145,9 @@ class _Run:
             except NotFound:
                 log.info("mailbox %s of %s is gone", mailbox.pk, self.account)
             self._between(store)
+        search.catch_up(self.account)
         self._fetch_ahead(store)
+        search.catch_up(self.account)
         return self.report
 
     def _in_order(self, only: str | None) -> list[Mailbox]:

@@ -16,7 +16,7 @@ from functools import cache, cached_property, lru_cache
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import Http404
 from django.urls import reverse
 from django.utils import timezone
@@ -143,17 +143,24 @@ class Scope:
             keys = [self._rows(mailbox, KEY, after, size, inclusive) for mailbox in self.mailboxes]
         # Most rows of several lists are not shown: their keys are merged, and only the page is read.
         wanted = [pk for _at, pk in itertools.islice(heapq.merge(*keys, reverse=True), size + 1)]
-        rows = {row[0]: Listed(*row) for row in Message.objects.filter(pk__in=wanted).values_list(*self.fields)}
-        return [rows[pk] for pk in wanted if pk in rows]
+        return self.rows_of(wanted)
+
+    @cached_property
+    def asked(self) -> search.Query:
+        """What is searched for."""
+        return search.parse(self.query, timezone.localdate())
 
     @cached_property
     def finder(self) -> search.Finder:
-        return search.finder(self.user, self.query, **FILTERS.get(self.filter, {}))
+        return search.Finder(self.user, self.asked.tree, also=Q(**FILTERS.get(self.filter, {})))
 
     def _found(self, after: Cursor | None, size: int, inclusive: bool) -> list[Listed]:
         if after and inclusive:
             after = Cursor(after.received_at, after.pk + 1)
-        ids = self.finder.page(after, size + 1).ids if self.query else []
+        return self.rows_of(self.finder.page(after, size + 1).ids if self.asked.tree else [])
+
+    def rows_of(self, ids: Sequence[int]) -> list[Listed]:
+        """What is listed of these messages, in their order."""
         rows = {row[0]: Listed(*row) for row in Message.objects.filter(pk__in=ids).values_list(*self.fields)}
         return [rows[pk] for pk in ids if pk in rows]
 

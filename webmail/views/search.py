@@ -1,41 +1,108 @@
-"""Search over what lists show: subject, people and preview, newest first."""
+"""Search over all mail of a person, newest first, while they type and page by page."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
 from django.contrib.auth.decorators import login_required
-from django.http import HttpResponse
+from django.db.models.functions import Substr
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_safe
 
 from accounts.requests import Request
 from webmail import search
-from webmail.models import Mailbox
+from webmail.models import Message, MessageBody
+from webmail.search import Hits, Piece
 from webmail.views import listing, navigation
 from webmail.views.mailbox import targets
 
-SHOWN = 100
+MAX_WAITING = 1000  # messages that are not findable yet are counted no further
+
+
+class Row(NamedTuple):
+    """A row of a list, with its hits."""
+
+    row: listing.Row
+    who: list[Piece]
+    subject: list[Piece]
+    preview: list[Piece]
+    place: str
+
+
+class Day(NamedTuple):
+    title: str
+    dates: str
+    rows: list[Row]
 
 
 @require_safe
 @login_required
 def show(request: Request) -> HttpResponse:
-    query = request.GET.get("q", "").strip()[:500]
+    query = request.GET.get("q", "").strip("\0")[: search.MAX_LENGTH * 2]
     scope = listing.scope_of(request.user, "search", query=query)
-    found = search.find(request.user, query, SHOWN + 1) if query else []
-    more = len(found) > SHOWN
-    found = found[:SHOWN]
-    days = listing.days(scope, found)
-    counted = ngettext("%(n)d message", "%(n)d messages", len(found)) % {"n": len(found)} + ("+" if more else "")
-    incomplete = (
-        Mailbox.objects.for_user(request.user)
-        .filter(complete=False, selectable=True, remote_name__isnull=False)
-        .exists()
-    )
+    after = listing.Cursor.parse(request.GET.get("after", ""))
+    size = request.user.page_size
+    found = scope.finder.page(after, size) if scope.asked.tree else search.Found([])
+    messages = scope.rows_of(found.ids)
     context = {
-        **navigation.context(request, "search"), "query": query, "days": days, "scope": scope,
-        "summary": counted if query else "", "here": request.get_full_path(), "more": more, "incomplete": incomplete,
-        "targets": targets(request, scope), "solo": True,
-        "until": str(listing.Cursor(found[0].received_at, found[0].pk)) if found else "",
+        "query": query, "asked": scope.asked, "scope": scope, "here": request.get_full_path(), "solo": True,
+        "days": _marked(listing.days(scope, messages), messages, scope, request) if messages else [],
+        "summary": _summary(len(messages), found) if scope.asked.tree and not after else "",
+        "more": found.place is not None, "looked_until": found.looked_until,
+        "older": scope.href(after=str(found.place)) if found.place else "", "first": scope.href() if after else "",
+        "until": str(listing.Cursor(messages[0].received_at, messages[0].pk)) if messages and not after else "",
+        "targets": targets(request, scope), **_coverage(request),
     }  # fmt: skip
-    return render(request, "webmail/search.html", context)
+    if request.htmx and request.htmx.target == "found":
+        return render(request, "webmail/found.html", context)
+    return render(request, "webmail/search.html", {**navigation.context(request, "search"), **context})
+
+
+def _summary(number: int, found: search.Found) -> str:
+    if found.place:
+        return ngettext("more than %(n)d message", "more than %(n)d messages", number) % {"n": number}
+    return ngettext("%(n)d message", "%(n)d messages", number) % {"n": number}
+
+
+def _coverage(request: Request) -> dict[str, Any]:
+    """What cannot be found yet."""
+    accounts = [account.pk for account in request.user.account_list]
+    waiting = Message.objects.filter(account_id__in=accounts, index_due__gt=0).order_by().values("pk")[:MAX_WAITING]
+    mailboxes = listing.mailboxes_of(request.user)
+    return {
+        "waiting": len(waiting),
+        "waiting_more": len(waiting) == MAX_WAITING,
+        "incomplete": any(not one.complete and one.selectable and one.remote_name for one in mailboxes),
+    }
+
+
+def _marked(
+    days: Iterable[listing.Day], messages: Sequence[listing.Listed], scope: listing.Scope, request: HttpRequest
+) -> list[Day]:
+    words = search.words_of(scope.asked)
+    subject, people, text = Hits(words, "subject"), Hits(words, "from"), Hits(words, "body")
+    boxes = {mailbox.pk: mailbox.title for mailbox in listing.mailboxes_of(scope.user)}
+    places = {message.pk: boxes.get(message.mailbox_id or 0, "") for message in messages}
+    texts = _texts(messages, text)
+
+    def row(one: listing.Row) -> Row:
+        preview = text.excerpt(texts[one.pk]) if one.pk in texts else ""
+        return Row(
+            one,
+            people.pieces(one.who),
+            subject.pieces(one.subject),
+            text.pieces(preview or one.preview),
+            places[one.pk],
+        )
+
+    return [Day(day.title, day.dates, [row(one) for one in day.rows]) for day in days]
+
+
+def _texts(messages: Sequence[listing.Listed], hits: Hits) -> dict[int, str]:
+    """The beginnings of the texts of those whose preview does not show what was searched for."""
+    wanted = [message.pk for message in messages if hits and not hits.are_in(message.preview)]
+    rows = MessageBody.objects.filter(message_id__in=wanted).annotate(beginning=Substr("text", 1, search.LOOKED_AT))
+    return dict(rows.values_list("message_id", "beginning"))
