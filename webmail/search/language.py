@@ -162,6 +162,7 @@ def parse(text: str, today: date) -> Query:
     text = fit(text)
     read, cut = text[:MAX_LENGTH], len(text) > MAX_LENGTH
     troubles: list[Trouble] = []
+    today = min(max(today, dates.FIRST), dates.LAST)  # whatever the clock says, the arithmetic holds
     builder = _Builder(today, troubles, open_end=-1 if cut else len(text))
     root = builder.build(tokens_of(read, troubles))
     troubles = sorted(troubles, key=lambda trouble: (trouble.start, trouble.end))[:MAX_TROUBLES]
@@ -305,7 +306,7 @@ class _Builder:
             return self._words(token, text, operator.name if operator else "", frame)
         node = self._value(operator, text)
         if node is None:
-            self._trouble(token, _wrong(operator) % {"value": text[:40]})
+            self._trouble(token, _wrong(operator, text[:40]))
             return self._words(token, text, "", frame)
         return node
 
@@ -389,17 +390,18 @@ def _any(nodes: list[Node]) -> Node:
     return Or(tuple(flat)) if len(flat) > 1 else flat[0]
 
 
-def _wrong(operator: Operator) -> str:
+def _wrong(operator: Operator, value: str) -> str:
     """What is told of a value it does not take."""
     if operator.choices:
-        names = ", ".join(choices_of(operator, in_norwegian()))
-        return _("“%(value)s” is none of what can be asked for here. Write one of these: {names}.").format(names=names)
-    return {
+        told = _("“%(value)s” is none of what can be asked for here. Write one of these: %(names)s.")
+        return told % {"value": value, "names": ", ".join(choices_of(operator, in_norwegian()))}
+    told = {
         "date": _("“%(value)s” is no date. Write one like 2026-11-24, 24.11.2026, yesterday or november."),
         "span": _("“%(value)s” is no time. Write one like 3d, 2w, 6m or 1y."),
         "size": _("“%(value)s” is no size. Write one like 500k, 5M or 2GB."),
         "thread": _("“%(value)s” is no number of a conversation. Write the number alone."),
     }[operator.kind]
+    return told % {"value": value}
 
 
 def _chips(text: str, root: _Frame, open_end: int) -> Iterator[Chip]:
