@@ -9,12 +9,12 @@ from django.utils import translation
 from hypothesis import given
 from hypothesis import strategies as st
 
+from webmail.search.completion import MOST, completions
 from webmail.search.language import (
     MAX_LENGTH,
     MAX_TERMS,
     MAX_TROUBLES,
     And,
-    Has,
     In,
     Is,
     Keyword,
@@ -32,7 +32,7 @@ from webmail.search.language import (
     quoted,
     words_of,
 )
-from webmail.search.operators import BY_NAME, EXAMPLES, OPERATORS
+from webmail.search.operators import BY_NAME, EXAMPLES, OPERATORS, Operator
 
 TODAY = date(2026, 11, 24)  # a Tuesday
 
@@ -306,6 +306,7 @@ def test_taking_the_last_chip_leaves_the_word_before_it_finished() -> None:
 
 def test_a_not_that_was_a_word_stays_one_when_its_neighbour_is_taken_away() -> None:
     assert parse("ikke svar fra:ola", TODAY).chips[1].without == "(ikke) fra:ola"
+    assert parse("not not svar (a)", TODAY).chips[2].without == "(not) (not) (a)"
 
 
 def test_what_was_found_is_marked_by_the_words_that_were_looked_for() -> None:
@@ -504,3 +505,66 @@ def test_the_fifty_first_word_is_where_it_is_told_that_there_are_too_many() -> N
     query = parse("word " * 60, TODAY)
     assert len(top(query.tree)) == MAX_TERMS
     assert [trouble.start for trouble in query.troubles] == [MAX_TERMS * 5]
+
+
+COMPLETIONS = [
+    ("fr|", "en", "word", "fr", ("from:", "fra:")),
+    ("fr|", "nb", "word", "fr", ("fra:", "from:")),
+    ("ola -su|", "en", "word", "su", ("subject:",)),
+    ("storr|", "nb", "word", "storr", ("større:",)),
+    ("fr|om:ola", "en", "word", "fr", ("from:", "fra:")),
+    ("|", "en", "word", "", ()),
+    ("from:ol|", "en", "person", "ol", ()),
+    ("from: |", "en", "person", "", ()),
+    ("from: ol|a kari", "en", "person", "ol", ()),
+    ("from:ola |", "en", "word", "", ()),
+    ("to:(ola or ka|", "en", "person", "ka", ()),
+    ("to:(ola is:(unr|", "en", "is", "unr", ("unread",)),
+    ("to:(ola) ka|", "en", "word", "ka", ()),
+    ('from:"Ola No|', "en", "person", "Ola No", ()),
+    ('"ola no|', "en", "none", "ola no", ()),
+    ('from:"Ola"|', "en", "none", "", ()),
+    ("er:|", "nb", "is", "", ("ulest", "lest", "stjernet", "besvart", "videresendt", "utkast", "dempet")),
+    ("er:unr|", "nb", "is", "unr", ("unread",)),
+    ("has:p|", "en", "has", "p", ("picture", "pdf")),
+    ("i:pa|", "nb", "folder", "pa", ("papirkurv",)),
+    ("konto:|", "nb", "account", "", ()),
+    ("list:a|", "en", "list", "a", ()),
+    ("on:nov|", "en", "date", "nov", ("november",)),
+    ("den:la|", "nb", "date", "la", ()),
+    ("den:ma|", "nb", "date", "ma", ("mars", "mai", "mandag")),
+    ("on:last|", "en", "date", "last", ('"last week"', '"last 7 days"', '"last month"', '"last year"')),
+    ("den:24.1|", "nb", "date", "24.1", ("24.11.2026", "24.10.2026", "24.1.2026")),
+    ("on:31.|", "en", "date", "31.", ("31.10.2026", "31.8.2026", "31.7.2026")),
+    ("on:2026-1|", "en", "date", "2026-1", ("2026-11", "2026-10")),
+    ("older_than:3|", "en", "span", "3", ("3d", "3w", "3m", "3y")),
+    ("eldre_enn:|", "nb", "span", "", ("1d", "7d", "2u", "1mnd", "6mnd", "1år")),
+    ("larger:2|", "en", "size", "2", ("2k", "2M", "2G", "25M")),
+]
+
+
+@pytest.mark.parametrize(("typed", "language", "kind", "part", "choices"), COMPLETIONS)
+def test_what_the_cursor_stands_in_is_known_and_completed(
+    typed: str, language: str, kind: str, part: str, choices: tuple[str, ...]
+) -> None:
+    text, cursor = typed.replace("|", ""), typed.index("|")
+    found = completions(text, cursor, TODAY, language)
+    assert (found.kind, found.typed, found.choices) == (kind, part, choices)
+    assert text[found.start : cursor].removeprefix('"') == part
+
+
+@pytest.mark.parametrize("language", ["en", "nb"])
+@pytest.mark.parametrize("operator", OPERATORS, ids=lambda operator: operator.name)
+def test_whatever_is_offered_is_understood(operator: Operator, language: str) -> None:
+    for name in (operator.shown(norwegian=False), operator.shown(norwegian=True)):
+        for begun in ("", "1", "2", "20", "l", "m", "s"):
+            for choice in completions(f"{name}:{begun}", len(name) + 1 + len(begun), TODAY, language).choices:
+                assert parse(f"{name}:{choice} ", TODAY).troubles == (), choice
+
+
+@given(TEXTS, st.integers(-5, 300), st.sampled_from(["en", "nb"]))
+def test_any_cursor_in_any_text_can_be_completed(text: str, cursor: int, language: str) -> None:
+    found = completions(text, cursor, TODAY, language)
+    assert 0 <= found.start <= found.end <= len(text)
+    assert len(found.choices) <= MOST
+    assert len(found.typed) <= found.end - found.start

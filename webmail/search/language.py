@@ -408,21 +408,21 @@ def _chips(text: str, root: _Frame, open_end: int) -> Iterator[Chip]:
     """What is left without one is put together from the other chips, so it is tidy; a space at its end says that its last
     word is finished where it was before."""
     spans = [(group.first, group.last) for group in root.groups if group.first and group.last]
-    pieces = [text[first.start : last.end] for first, last in spans]
     for at, (first, last) in enumerate(spans):
-        others = [i for i in range(len(spans)) if i != at]
-        kept = []
-        for place, i in enumerate(others):
-            follows = spans[others[place + 1]][0] if place + 1 < len(others) else None
-            kept.append(_apart(pieces[i], spans[i][1], follows))
-        ends_open = bool(others) and spans[others[-1]][1].end == open_end
-        without = " ".join(kept) + ("" if ends_open or not kept else " ")
-        yield Chip(first.start, last.end, " ".join(pieces[at].split()), without)
+        others = spans[:at] + spans[at + 1 :]
+        kept: list[str] = []
+        follows = ""
+        for begin, end in reversed(others):
+            kept.append(_apart(text[begin.start : end.end], end, follows))
+            follows = "open" if kept[-1][0] == "(" else begin.kind
+        typing = bool(others) and others[-1][1].end == open_end
+        without = " ".join(reversed(kept)) + ("" if typing or not kept else " ")
+        yield Chip(first.start, last.end, " ".join(text[first.start : last.end].split()), without)
 
 
-def _apart(piece: str, last: Token, follows: Token | None) -> str:
+def _apart(piece: str, last: Token, follows: str) -> str:
     """A "not" that was a word stays one, whatever it comes to stand in front of."""
-    if follows is None or follows.kind not in ("open", "operator", "minus", "not"):
+    if follows not in ("open", "operator", "minus", "not"):
         return piece
     if last.kind != "word" or last.bound or last.text.casefold() not in NOT:
         return piece
