@@ -15,18 +15,18 @@ from webmail.search.operators import Value, by_spelling, same
 FIRST, LAST = date(1900, 1, 1), date(2999, 12, 31)  # no mail is older; arithmetic beyond may overflow
 Period = tuple[date, date]
 
-_MONTHS = (
+_MONTHS = (  # in English, in Norwegian, and short
     ("january", "januar", "jan"),
     ("february", "februar", "feb"),
     ("march", "mars", "mar"),
-    ("april", "apr"),
+    ("april", "april", "apr"),
     ("may", "mai"),
     ("june", "juni", "jun"),
     ("july", "juli", "jul"),
-    ("august", "aug"),
-    ("september", "sept", "sep"),
+    ("august", "august", "aug"),
+    ("september", "september", "sept", "sep"),
     ("october", "oktober", "oct", "okt"),
-    ("november", "nov"),
+    ("november", "november", "nov"),
     ("december", "desember", "dec", "des"),
 )
 _DAYS = (
@@ -76,6 +76,15 @@ _LATEST = re.compile(r"(?:last|past|siste) ([0-9]{1,4}) ?([a-zåø]{1,8})")
 _SPAN = re.compile(r"([0-9]{1,4}) ?([a-zåø]{1,8})")
 # The only values of two words that need no quotes: nobody writes them as one.
 UNQUOTED = re.compile(r"i[ \u00a0]+(?:dag|g(?:å|aa?)r|(?:å|aa?)r|fjor)(?![^\s()|])", re.IGNORECASE)
+
+
+def months(norwegian: bool) -> list[str]:
+    """Their full names."""
+    return [names[1 if norwegian else 0] for names in _MONTHS]
+
+
+def weekdays(norwegian: bool) -> list[str]:
+    return [names[1 if norwegian else 0] for names in _DAYS]
 
 
 def period(text: str, today: date) -> Period | None:

@@ -162,6 +162,7 @@ def parse(text: str, today: date) -> Query:
     text = fit(text)
     read, cut = text[:MAX_LENGTH], len(text) > MAX_LENGTH
     troubles: list[Trouble] = []
+    today = min(max(today, dates.FIRST), dates.LAST)  # whatever the clock says, the arithmetic holds
     builder = _Builder(today, troubles, open_end=-1 if cut else len(text))
     root = builder.build(tokens_of(read, troubles))
     troubles = sorted(troubles, key=lambda trouble: (trouble.start, trouble.end))[:MAX_TROUBLES]
@@ -305,7 +306,7 @@ class _Builder:
             return self._words(token, text, operator.name if operator else "", frame)
         node = self._value(operator, text)
         if node is None:
-            self._trouble(token, _wrong(operator) % {"value": text[:40]})
+            self._trouble(token, _wrong(operator, text[:40]))
             return self._words(token, text, "", frame)
         return node
 
@@ -389,38 +390,39 @@ def _any(nodes: list[Node]) -> Node:
     return Or(tuple(flat)) if len(flat) > 1 else flat[0]
 
 
-def _wrong(operator: Operator) -> str:
+def _wrong(operator: Operator, value: str) -> str:
     """What is told of a value it does not take."""
     if operator.choices:
-        names = ", ".join(choices_of(operator, in_norwegian()))
-        return _("“%(value)s” is none of what can be asked for here. Write one of these: {names}.").format(names=names)
-    return {
+        told = _("“%(value)s” is none of what can be asked for here. Write one of these: %(names)s.")
+        return told % {"value": value, "names": ", ".join(choices_of(operator, in_norwegian()))}
+    told = {
         "date": _("“%(value)s” is no date. Write one like 2026-11-24, 24.11.2026, yesterday or november."),
         "span": _("“%(value)s” is no time. Write one like 3d, 2w, 6m or 1y."),
         "size": _("“%(value)s” is no size. Write one like 500k, 5M or 2GB."),
         "thread": _("“%(value)s” is no number of a conversation. Write the number alone."),
     }[operator.kind]
+    return told % {"value": value}
 
 
 def _chips(text: str, root: _Frame, open_end: int) -> Iterator[Chip]:
     """What is left without one is put together from the other chips, so it is tidy; a space at its end says that its last
     word is finished where it was before."""
     spans = [(group.first, group.last) for group in root.groups if group.first and group.last]
-    pieces = [text[first.start : last.end] for first, last in spans]
     for at, (first, last) in enumerate(spans):
-        others = [i for i in range(len(spans)) if i != at]
-        kept = []
-        for place, i in enumerate(others):
-            follows = spans[others[place + 1]][0] if place + 1 < len(others) else None
-            kept.append(_apart(pieces[i], spans[i][1], follows))
-        ends_open = bool(others) and spans[others[-1]][1].end == open_end
-        without = " ".join(kept) + ("" if ends_open or not kept else " ")
-        yield Chip(first.start, last.end, " ".join(pieces[at].split()), without)
+        others = spans[:at] + spans[at + 1 :]
+        kept: list[str] = []
+        follows = ""
+        for begin, end in reversed(others):
+            kept.append(_apart(text[begin.start : end.end], end, follows))
+            follows = "open" if kept[-1][0] == "(" else begin.kind
+        typing = bool(others) and others[-1][1].end == open_end
+        without = " ".join(reversed(kept)) + ("" if typing or not kept else " ")
+        yield Chip(first.start, last.end, " ".join(text[first.start : last.end].split()), without)
 
 
-def _apart(piece: str, last: Token, follows: Token | None) -> str:
+def _apart(piece: str, last: Token, follows: str) -> str:
     """A "not" that was a word stays one, whatever it comes to stand in front of."""
-    if follows is None or follows.kind not in ("open", "operator", "minus", "not"):
+    if follows not in ("open", "operator", "minus", "not"):
         return piece
     if last.kind != "word" or last.bound or last.text.casefold() not in NOT:
         return piece
