@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from html import escape, unescape
 
 import nh3
@@ -326,3 +326,8 @@ class _TextWriter:
 def text_markup(text: str) -> SafeString:
     """``text_to_html`` for a template of ours: the one place where markup is vouched for."""
     return mark_safe(text_to_html(text))  # noqa: S308  (made from escaped tokens only)
+
+
+def marked(pieces: Iterable[tuple[str, bool]]) -> SafeString:
+    """Text as it is, what is said to be a hit within ``mark``."""
+    return mark_safe("".join(f"<mark>{escape(text)}</mark>" if hit else escape(text) for text, hit in pieces))  # noqa: S308  (escaped)

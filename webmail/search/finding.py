@@ -115,7 +115,7 @@ class Finder:
         return list(self.accounts) or [account.pk for account in self.user.account_list]
 
     def _months(self, after: Cursor | None) -> Iterator[list[int]]:
-        """Documents that match as far as terms can tell, each time all of one month."""
+        """Documents that match as far as terms can tell, each time all of some months."""
         low, high = bounds(self.user.pk)
         since, before = self.told.dates()
         low = max(low, place_of(self.user.pk, since)) if since else low
@@ -129,8 +129,7 @@ class Finder:
                 month = start_of(numbers[-1])
                 numbers = [number for number in numbers if number >= end_of(month)]
                 numbers += index().match(self._expression, max(month, low), min(end_of(month), high))
-            for _month, some in groupby(numbers, start_of):
-                yield list(some)
+            yield from _whole_months(numbers)
             high, size = (month, size * 4) if full else (low, size)
 
     @cached_property
@@ -178,6 +177,18 @@ class Finder:
         numbers = index().among(expression.text or index().all_of([]), [one.number for one in some if one.number])
         ids = {one.pk for one in some if one.number in numbers}
         return holding(node, ids) if isinstance(node, Words) and not expression.exact else ids
+
+
+def _whole_months(numbers: Sequence[int]) -> Iterator[list[int]]:
+    """Each time as many as are looked at in one question, or somewhat more."""
+    together: list[int] = []
+    for _month, some in groupby(numbers, start_of):
+        together += some
+        if len(together) >= CHUNK:
+            yield together
+            together = []
+    if together:
+        yield together
 
 
 def finder(user: User, query: str, accounts: Sequence[int] = (), **where: bool) -> Finder:

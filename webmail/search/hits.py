@@ -8,10 +8,11 @@ from typing import NamedTuple
 
 from webmail.search.conditions import is_beginning
 from webmail.search.language import Words
-from webmail.search.words import fold, spans, wanted
+from webmail.search.words import fold, places, spans, wanted
 
 LOOKED_AT = 16_000  # letters of a text, for the first hit
 BEFORE, LONG = 30, 220  # letters of an excerpt before its first hit, and in all
+_NONE = re.compile("(?!)")
 _BLANK = re.compile(r"\s+")
 
 
@@ -60,9 +61,9 @@ class Hits:
         return next(self._places(text), None) is not None
 
     def _places(self, text: str) -> Iterator[tuple[int, int]]:
-        if text.isascii():
-            if self._plain:
-                yield from (match.span() for match in self._plain.finditer(text.lower()))
+        quick = places(text, self._plain or _NONE)
+        if quick is not None:
+            yield from quick
             return
         for start, end, word in spans(text):
             if word in self._whole or word.startswith(self._begin or ("\0",)):

@@ -189,7 +189,8 @@ class Fts5:
         return bool(db.total_changes() - before >= 2)
 
     def octets(self) -> int:
-        return sum(file.stat().st_size for file in self._path.parent.glob(self._path.name + "*"))
+        pages, free, size = (int(self._db.pragma(name)) for name in ("page_count", "freelist_count", "page_size"))
+        return (pages - free) * size
 
 
 class _Immediate:

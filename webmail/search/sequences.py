@@ -11,7 +11,7 @@ from webmail.models import MessageBody
 from webmail.search.conditions import is_beginning
 from webmail.search.documents import fields_of, rows_of
 from webmail.search.language import Words
-from webmail.search.words import holds, terms, wanted
+from webmail.search.words import fold, holds, terms, wanted
 
 
 def holding(node: Words, ids: Collection[int]) -> set[int]:
@@ -24,7 +24,8 @@ def holding(node: Words, ids: Collection[int]) -> set[int]:
         texts = MessageBody.objects.filter(message_id__in=ids).values_list("message_id", "text")
         for pk, text in texts:
             text = text[: settings.SEARCH_TEXT]
-            if test.search(text.lower()) if text.isascii() else holds(terms(text), sequence, goes_on):
+            folded = fold(text)
+            if test.search(folded) if folded.isascii() else holds(terms(text), sequence, goes_on):
                 found.add(pk)
     if node.field != "body":
         for row in rows_of(set(ids) - found):

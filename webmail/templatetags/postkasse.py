@@ -19,6 +19,7 @@ from django.templatetags.static import static
 from django.urls import get_script_prefix, reverse
 from django.utils import translation
 from django.utils.formats import number_format
+from django.utils.safestring import SafeString
 
 register = template.Library()
 SPRITE = "img/sprite.svg"
@@ -104,7 +105,7 @@ def words(parser: template.base.Parser, token: template.base.Token) -> Words:
 
 class Slot(template.Node):
     """``{% slot row.subject %}`` in a remembered piece: an attribute of something in the context, printed anew each time
-    as text."""
+    as text, unless it was made safe."""
 
     def __init__(self, name: str, attribute: str) -> None:
         self.name, self.attribute, self.number = name, attribute, 0
@@ -152,7 +153,10 @@ class Remembered(template.Node):
         texts, places = piece
         if self.texts_of is None:
             return texts[0]
-        values = [escape(str(value)) for value in self.texts_of(context[self.filler])[:-1]]
+        values = [
+            value if type(value) is SafeString else escape(str(value))
+            for value in self.texts_of(context[self.filler])[:-1]
+        ]
         filled = texts.copy()
         filled[1::2] = [values[place] for place in places]
         return "".join(filled)

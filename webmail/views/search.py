@@ -7,15 +7,17 @@ from typing import Any, NamedTuple
 
 from django.contrib.auth.decorators import login_required
 from django.db.models.functions import Substr
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import render
+from django.utils.safestring import SafeString
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_safe
 
 from accounts.requests import Request
 from webmail import search
+from webmail.html import marked
 from webmail.models import Message, MessageBody
-from webmail.search import Hits, Piece
+from webmail.search import Hits
 from webmail.views import listing, navigation
 from webmail.views.mailbox import targets
 
@@ -23,13 +25,20 @@ MAX_WAITING = 1000  # messages that are not findable yet are counted no further
 
 
 class Row(NamedTuple):
-    """A row of a list, with its hits."""
+    """A row of a list (``listing.Row``), with its hits marked, and where it is."""
 
-    row: listing.Row
-    who: list[Piece]
-    subject: list[Piece]
-    preview: list[Piece]
+    look: listing.Look
+    pk: int
+    url: str
+    who: SafeString
+    subject: SafeString
+    plain: str
+    preview: SafeString
+    time: str
+    stamp: str
     place: str
+    number: str = ""  # one message each
+    number_said: str = ""
 
 
 class Day(NamedTuple):
@@ -49,7 +58,7 @@ def show(request: Request) -> HttpResponse:
     messages = scope.rows_of(found.ids)
     context = {
         "query": query, "asked": scope.asked, "scope": scope, "here": request.get_full_path(), "solo": True,
-        "days": _marked(listing.days(scope, messages), messages, scope, request) if messages else [],
+        "days": _marked(listing.days(scope, messages), messages, scope) if messages else [],
         "summary": _summary(len(messages), found) if scope.asked.tree and not after else "",
         "more": found.place is not None, "looked_until": found.looked_until,
         "older": scope.href(after=str(found.place)) if found.place else "", "first": scope.href() if after else "",
@@ -79,9 +88,7 @@ def _coverage(request: Request) -> dict[str, Any]:
     }
 
 
-def _marked(
-    days: Iterable[listing.Day], messages: Sequence[listing.Listed], scope: listing.Scope, request: HttpRequest
-) -> list[Day]:
+def _marked(days: Iterable[listing.Day], messages: Sequence[listing.Listed], scope: listing.Scope) -> list[Day]:
     words = search.words_of(scope.asked)
     subject, people, text = Hits(words, "subject"), Hits(words, "from"), Hits(words, "body")
     boxes = {mailbox.pk: mailbox.title for mailbox in listing.mailboxes_of(scope.user)}
@@ -90,13 +97,11 @@ def _marked(
 
     def row(one: listing.Row) -> Row:
         preview = text.excerpt(texts[one.pk]) if one.pk in texts else ""
+        shown = marked(text.pieces(preview or one.preview))
         return Row(
-            one,
-            people.pieces(one.who),
-            subject.pieces(one.subject),
-            text.pieces(preview or one.preview),
-            places[one.pk],
-        )
+            one.look._replace(preview=bool(shown)), one.pk, one.url, marked(people.pieces(one.who)),
+            marked(subject.pieces(one.subject)), one.subject, shown, one.time, one.stamp, places[one.pk],
+        )  # fmt: skip
 
     return [Day(day.title, day.dates, [row(one) for one in day.rows]) for day in days]
 
