@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache, lru_cache
-from itertools import accumulate
 
 MAX_TERM = 40  # letters; what is longer is found by its beginning
 # Letters that Unicode takes for letters of their own, and people without them on the keyboard do not.
@@ -79,10 +77,31 @@ def places(text: str, pattern: re.Pattern[str]) -> Iterator[tuple[int, int]] | N
 
 
 def _placed(text: str, latin: str, pattern: re.Pattern[str]) -> Iterator[tuple[int, int]]:
-    ends: list[int] | None = None
+    grown: list[tuple[int, int]] | None = None
     for match in pattern.finditer(latin):
-        ends = ends or list(accumulate(len(_latin().get(ord(letter), letter) or "") for letter in text))
-        yield bisect_right(ends, match.start()), bisect_left(ends, match.end()) + 1
+        grown = _grown(text) if grown is None else grown
+        yield _before(match.start(), grown), _before(match.end() - 1, grown) + 1
+
+
+def _grown(text: str) -> list[tuple[int, int]]:
+    """Where letters are more without their accents, and by how many; or are none."""
+    return [(match.start(), len(_latin()[ord(match[0])] or "") - 1) for match in _growing().finditer(text)]
+
+
+def _before(at: int, grown: Sequence[tuple[int, int]]) -> int:
+    """Where the letter is that this one was made of; ``grown``: at which letters, by how many more."""
+    for place, more in grown:
+        if at < place + (more > 0):
+            break
+        at = max(at - more, place)
+    return at
+
+
+@cache
+def _growing() -> re.Pattern[str]:
+    return re.compile(
+        "[" + "".join(re.escape(chr(code)) for code, made in _latin().items() if len(made or "") != 1) + "]"
+    )
 
 
 def terms(text: str) -> list[str]:
