@@ -23,9 +23,11 @@ def missing() -> str:
 
 @dataclass
 class Postfix(_Temporary):
-    """``next_port`` is where on this machine it hands messages on to; 0 lets it throw them away."""
+    """``next_port`` is where on this machine it hands messages on to; 0 lets it throw them away. ``largest`` is how many
+    octets a message may have, 0 any number."""
 
     next_port: int = 0
+    largest: int = 10_240_000
 
     def start(self) -> None:
         self.port = free_port()
@@ -33,7 +35,7 @@ class Postfix(_Temporary):
             (self.directory / name).mkdir()
         shutil.chown(self.directory / "data", "postfix")
         way = f"smtp:[127.0.0.1]:{self.next_port}" if self.next_port else "discard"
-        main = _MAIN.format(directory=self.directory, daemons=DAEMONS, way=way)
+        main = _MAIN.format(directory=self.directory, daemons=DAEMONS, way=way, largest=self.largest)
         (self.directory / "configuration" / "main.cf").write_text(main)
         (self.directory / "configuration" / "master.cf").write_text(_MASTER.format(port=self.port))
         self._run("start")
@@ -75,6 +77,7 @@ default_transport = {way}
 relay_transport = {way}
 smtp_host_lookup = native
 smtpd_peername_lookup = no
+message_size_limit = {largest}
 """
 _MASTER = """
 127.0.0.1:{port} inet n - n - - smtpd
