@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeVar
 
 from django.utils.functional import Promise
-from django.utils.translation import get_language, pgettext_lazy
+from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 
 Kind = Literal[
@@ -199,7 +199,7 @@ OPERATORS = (
         *(_("A keyword that it bears."), ("keyword:work", "nøkkelord:jobb")),
     ),
     Operator(
-        *("thread", "thread", ("thread",), ("samtale",), pgettext_lazy("search", "the number of a conversation")),
+        *("thread", "thread", ("thread",), ("samtale",), _("the number of a conversation")),
         *(_("The conversation it belongs to."), ("thread:42", "samtale:42")),
     ),
 )
