@@ -298,6 +298,7 @@ class _Run:
                 events.publish(self.account.user_id, "mailbox", ids=[mailbox.pk])
         for mailbox in mailboxes:
             while ahead.fetch_down(self.account, mailbox, store, lambda: self._between(store)):
+                search.catch_up(self.account)
                 if self._is_enough():
                     raise _Enough
         ahead.let_go(self.account)
