@@ -203,6 +203,14 @@ class Postkasse:
             database.row_factory = sqlite3.Row
             return database.execute(query, values).fetchall()
 
+    def indexed(self, address: str, number: int) -> None:
+        """Wait until search finds so many messages of an account, and their texts."""
+        query = (
+            "SELECT COUNT(*) AS n FROM webmail_message m JOIN accounts_account a ON a.id = m.account_id"
+            " JOIN webmail_messagebody b ON b.message_id = m.id WHERE a.address = ? AND m.index_due = 0"
+        )
+        eventually(lambda: self.rows(query, address)[0]["n"] >= number, f"{number} messages indexed", 60)
+
     def change(self, query: str, *values: Any) -> None:
         """Behind its back."""
         if self.database_url:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.conftest import Visit
+from tests.browser.conftest import Visit, World
 from tests.letters import letter
 from tests.second_client import SecondClient
 
@@ -29,9 +29,10 @@ def mail(elsewhere: SecondClient) -> None:
     elsewhere.append(letter("Ferie", "Strand og sol.", sender="Ingrid <ingrid@example.org>", minutes_ago=1))  # fmt: skip
 
 
-def test_what_is_typed_is_found_while_it_is_typed(visit: Visit, address: str, mail: None) -> None:
+def test_what_is_typed_is_found_while_it_is_typed(visit: Visit, world: World, address: str, mail: None) -> None:
     visit.enter(address)
     expect(visit.page.locator(".row")).to_have_count(3)
+    world.app.indexed(address, 3)
     page = visit.page
     page.keyboard.press("/")
     expect(page.get_by_role("searchbox")).to_be_focused()
@@ -55,9 +56,10 @@ def test_what_is_typed_is_found_while_it_is_typed(visit: Visit, address: str, ma
     visit.errors.clear()
 
 
-def test_a_result_is_opened_and_left_again(visit: Visit, address: str, mail: None) -> None:
+def test_a_result_is_opened_and_left_again(visit: Visit, world: World, address: str, mail: None) -> None:
     visit.enter(address)
     expect(visit.page.locator(".row")).to_have_count(3)
+    world.app.indexed(address, 3)
     page = visit.page
     page.goto(f"{visit.url}/search/?q=ingrid")
     page.locator(".row a.subj", has_text="Takst").click()
@@ -67,7 +69,7 @@ def test_a_result_is_opened_and_left_again(visit: Visit, address: str, mail: Non
 
 
 def test_all_that_was_found_is_archived_and_that_is_taken_back(
-    visit: Visit, address: str, elsewhere: SecondClient
+    visit: Visit, world: World, address: str, elsewhere: SecondClient
 ) -> None:
     for n in range(60):
         elsewhere.append(letter(f"Budsjett {n}", minutes_ago=n + 1))
@@ -75,6 +77,7 @@ def test_all_that_was_found_is_archived_and_that_is_taken_back(
     visit.enter(address)
     page = visit.page
     expect(visit.row("Noe annet")).to_be_visible()
+    world.app.indexed(address, 61)
     page.goto(f"{visit.url}/search/?q=budsjett")
     expect(page.get_by_role("link", name="Older", exact=True)).to_be_visible()
     page.locator(".pick").first.check()
@@ -86,11 +89,14 @@ def test_all_that_was_found_is_archived_and_that_is_taken_back(
     elsewhere.await_subjects({"Noe annet", *(f"Budsjett {n}" for n in range(60))})
 
 
-def test_search_works_without_javascript(visit_with: Callable[..., Visit], address: str, mail: None) -> None:
+def test_search_works_without_javascript(
+    visit_with: Callable[..., Visit], world: World, address: str, mail: None
+) -> None:
     visit = visit_with(java_script_enabled=False)
     visit.enter(address)
     page = visit.page
     expect(page.locator(".row")).to_have_count(3)
+    world.app.indexed(address, 3)
     page.get_by_role("searchbox").fill("takst -from:ola")
     page.get_by_role("searchbox").press("Enter")
     expect(page.locator(".row .s")).to_have_text(["Takst på huset"])
