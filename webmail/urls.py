@@ -131,6 +131,7 @@ urlpatterns = [
     path("contacts/<int:pk>/destruction/", contacts.destroy, name="contact-destruction"),
     path("keys/", keys.show, name="keys"),
     path("search/", search.show, name="search"),
+    path("search/help/", search.explain, name="search-help"),
     path("conversations/", conversation.arrange, name="conversations"),
     path("events/", stream.nothing, name="events"),
     path("pictures/<str:token>/", picture.show, name="picture"),

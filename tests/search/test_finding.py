@@ -141,7 +141,7 @@ def small(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> No
 def test_any_expression_finds_what_it_means_page_by_page(small: None) -> None:
     user = fill(1)
 
-    @settings(max_examples=150)
+    @settings(max_examples=60)
     @given(trees, st.integers(1, 40))
     def check(tree: Node, size: int) -> None:
         meant = naive.find(user, tree)

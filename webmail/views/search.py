@@ -18,6 +18,7 @@ from webmail import search
 from webmail.html import marked
 from webmail.models import Message, MessageBody
 from webmail.search import Hits
+from webmail.search.operators import EXAMPLES, OPERATORS, in_norwegian
 from webmail.views import listing, navigation
 from webmail.views.mailbox import targets
 
@@ -111,3 +112,15 @@ def _texts(messages: Sequence[listing.Listed], hits: Hits) -> dict[int, str]:
     wanted = [message.pk for message in messages if hits and not hits.are_in(message.preview)]
     rows = MessageBody.objects.filter(message_id__in=wanted).annotate(beginning=Substr("text", 1, search.LOOKED_AT))
     return dict(rows.values_list("message_id", "beginning"))
+
+
+@require_safe
+@login_required
+def explain(request: Request) -> HttpResponse:
+    """What can be asked, with examples to try."""
+    norwegian = in_norwegian()
+    context = {
+        "examples": [(one.shown(norwegian), one.meaning) for one in EXAMPLES],
+        "operators": [(one.examples[norwegian], one.meaning, one.takes) for one in OPERATORS],
+    }
+    return render(request, "webmail/search_help.html", {**navigation.context(request, "search"), **context})
