@@ -328,6 +328,9 @@ def text_markup(text: str) -> SafeString:
     return mark_safe(text_to_html(text))  # noqa: S308  (made from escaped tokens only)
 
 
+Marked = SafeString  # what ``marked`` gives: HTML that is printed as it is
+
+
 def marked(pieces: Iterable[tuple[str, bool]]) -> SafeString:
     """Text as it is, what is said to be a hit within ``mark``."""
     return mark_safe("".join(f"<mark>{escape(text)}</mark>" if hit else escape(text) for text, hit in pieces))  # noqa: S308  (escaped)

@@ -19,7 +19,8 @@ from django.templatetags.static import static
 from django.urls import get_script_prefix, reverse
 from django.utils import translation
 from django.utils.formats import number_format
-from django.utils.safestring import SafeString
+
+from webmail.html import Marked
 
 register = template.Library()
 SPRITE = "img/sprite.svg"
@@ -154,8 +155,7 @@ class Remembered(template.Node):
         if self.texts_of is None:
             return texts[0]
         values = [
-            value if type(value) is SafeString else escape(str(value))
-            for value in self.texts_of(context[self.filler])[:-1]
+            value if type(value) is Marked else escape(str(value)) for value in self.texts_of(context[self.filler])[:-1]
         ]
         filled = texts.copy()
         filled[1::2] = [values[place] for place in places]

@@ -9,13 +9,12 @@ from django.contrib.auth.decorators import login_required
 from django.db.models.functions import Substr
 from django.http import HttpResponse
 from django.shortcuts import render
-from django.utils.safestring import SafeString
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_safe
 
 from accounts.requests import Request
 from webmail import search
-from webmail.html import marked
+from webmail.html import Marked, marked
 from webmail.models import Message, MessageBody
 from webmail.search import Hits
 from webmail.search.operators import EXAMPLES, OPERATORS, in_norwegian
@@ -31,10 +30,10 @@ class Row(NamedTuple):
     look: listing.Look
     pk: int
     url: str
-    who: SafeString
-    subject: SafeString
+    who: Marked
+    subject: Marked
     plain: str
-    preview: SafeString
+    preview: Marked
     time: str
     stamp: str
     place: str
