@@ -14,7 +14,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from accounts.requests import Request
 from webmail import compose
 from webmail.models import DraftAttachment, Upload
-from webmail.views.compose import own
+from webmail.views.composer import own
 from webmail.views.inserted import SHOWN, source_of
 from webmail.views.listing import number
 
