@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 from django.core.files.base import ContentFile
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
 from tests.letters import letter
-from tests.views.conftest import Person
+from tests.views.conftest import Person, work_off
 from webmail import bodies, compose
 from webmail.models import Draft, DraftAttachment, Submission
 
@@ -185,3 +186,86 @@ def test_files_of_a_forward_that_two_bring_at_once_are_there_once(
     monkeypatch.setattr(bodies, "open_part", meanwhile)
     compose.bring_attachments(draft)
     assert list(draft.attachments.values_list("name", "size")) == [("a.txt", 5)]
+
+
+# --- in a window that stayed open while the message left or the draft was discarded ------------------------------
+
+
+def filled(page: Any, **fields: str) -> dict[str, str]:
+    """The form of a page, as a browser hands it in."""
+    form = page.context
+    draft = form["draft"]
+    said = {name: getattr(draft, name) for name in ("to", "cc", "bcc", "reply_to", "subject", "text")}
+    return said | {"token": form["token"], "revision": str(draft.revision), "identity": str(draft.identity_id)} | fields
+
+
+def sent(alice: Person, gone: bool) -> tuple[str, dict[str, str]]:
+    """The address of a draft that was sent and the form of another window of it; ``gone`` when it was filed, too."""
+    draft = begin(alice, to="ola@example.org", subject="Plan", text="As sent")
+    path = f"/drafts/{draft.pk}/"
+    form = filled(alice.get(path))
+    assert alice.post(path, {**form, "do": "send"}).status_code == 303
+    if gone:
+        work_off(alice.account)
+        work_off(alice.account)
+        assert not Draft.objects.exists()
+    return path, form
+
+
+@pytest.mark.parametrize("gone", [False, True])
+def test_what_was_written_in_another_window_of_a_sent_draft_is_a_new_draft(alice: Person, gone: bool) -> None:
+    path, form = sent(alice, gone)
+    page = alice.post(path, {**form, "text": "As sent, and more", "do": "send"})
+    assert "The message has left already" in page.content.decode()
+    (fresh,) = Draft.objects.being_written()
+    assert (fresh.to, fresh.subject, fresh.text) == ("ola@example.org", "Plan", "As sent, and more")
+    assert page.context["action"] == f"/drafts/{fresh.pk}/"
+    assert Submission.objects.count() == 1
+
+
+@pytest.mark.parametrize("gone", [False, True])
+def test_the_same_form_of_a_sent_draft_is_no_new_draft(alice: Person, gone: bool) -> None:
+    path, form = sent(alice, gone)
+    page = alice.client.post(path, {**form, "do": "send"}, follow=True)
+    assert "on its way already" in page.content.decode()
+    told = alice.post(path, {**form, "do": "save"}, **JSON)
+    assert (told.status_code, list(told.json())) == (409, ["ended"])
+    assert not Draft.objects.being_written().exists()
+
+
+def test_a_script_that_saves_over_a_sent_draft_goes_on_in_a_new_one(alice: Person) -> None:
+    path, form = sent(alice, gone=False)
+    told = alice.post(path, {**form, "text": "Still typing", "do": "save"}, **JSON).json()
+    (fresh,) = Draft.objects.being_written()
+    assert told["url"] == f"/drafts/{fresh.pk}/" != path
+    assert told["note"]
+    assert fresh.text == "Still typing"
+
+
+def test_an_unsaved_form_that_was_sent_and_written_on_is_a_new_draft(alice: Person) -> None:
+    form = filled(alice.get("/compose/"), to="ola@example.org", subject="Plan", text="As sent", do="send")
+    assert alice.post("/compose/", form).status_code == 303
+    alice.post("/compose/", form | {"text": "Back, and written on"})
+    assert Draft.objects.being_written().get().text == "Back, and written on"
+    assert Submission.objects.count() == 1
+
+
+def test_what_is_written_in_a_draft_discarded_elsewhere_is_kept(alice: Person) -> None:
+    path = f"/drafts/{begin(alice, text='Begun').pk}/"
+    form = filled(alice.get(path))
+    alice.post(path, {**form, "do": "discard"})
+    page = alice.post(path, {**form, "text": "Written since", "do": "send"})
+    assert "is kept as a new one" in page.content.decode()
+    assert Draft.objects.get().text == "Written since"
+    assert not Submission.objects.exists()
+
+
+def test_files_of_a_sent_draft_go_with_what_was_written_since(alice: Person) -> None:
+    draft = begin(alice, to="ola@example.org", subject="Plan", text="As sent")
+    compose.attach(draft, SimpleUploadedFile("a.txt", b"octets"))
+    path = f"/drafts/{draft.pk}/"
+    form = filled(alice.get(path))
+    alice.post(path, {**form, "do": "send"})
+    alice.post(path, {**form, "text": "More", "do": "save", "files": ContentFile(b"more", name="b.txt")})
+    fresh = Draft.objects.being_written().get()
+    assert list(fresh.attachments.values_list("name", flat=True)) == ["a.txt", "b.txt"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Mapping
 
 from django.core import signing
@@ -19,6 +21,7 @@ from webmail.models import Draft, DraftAttachment, Priority, forget_file
 PEOPLE = ("to", "cc", "bcc", "reply_to")
 FIELDS = (*PEOPLE, "subject", "text", "html")
 CHOICES = ("priority", "wants_receipt", "wants_delivery_report")
+WITH = ("account__user", "identity__account", "source__account")
 SAVED = ("account", "identity", "written_as", *FIELDS, *CHOICES, "saved_at")
 
 
@@ -91,7 +94,8 @@ def make_plain(draft: Draft) -> None:
 
 @transaction.atomic
 def save(draft: Draft, revision: int | None = None) -> Draft:
-    """Save; with a ``revision``, only over that one. Raises Conflict."""
+    """Save; with a ``revision``, only over that one. What is saved: where somebody was faster with the very same (a double
+    click, an answer that was lost), theirs. Raises Conflict, and Draft.DoesNotExist if it is gone."""
     draft.saved_at = timezone.now()
     if draft.pk is None:
         return _save_new(draft)
@@ -99,7 +103,7 @@ def save(draft: Draft, revision: int | None = None) -> Draft:
     if revision is not None:
         current = current.filter(revision=revision)
     if not current.update(revision=F("revision") + 1):
-        raise Conflict(Draft.objects.get(pk=draft.pk))
+        return _same(draft, Draft.objects.select_related(*WITH).get(pk=draft.pk))
     draft.revision = (revision if revision is not None else draft.revision) + 1
     draft.save(update_fields=SAVED)
     return draft
@@ -114,8 +118,16 @@ def _save_new(draft: Draft) -> Draft:
             await_parts(draft)
     except IntegrityError as error:  # the same unsaved form came in twice at once
         draft.pk, draft._state.adding = None, True
-        raise Conflict(Draft.objects.get(message_id=draft.message_id)) from error
+        theirs = Draft.objects.select_related(*WITH).filter(account__user=draft.account.user_id)
+        return _same(draft, theirs.get(message_id=draft.message_id), error)
     return draft
+
+
+def _same(mine: Draft, theirs: Draft, error: Exception | None = None) -> Draft:
+    """Theirs, if it says what mine says."""
+    if differences(mine, theirs):
+        raise Conflict(theirs) from error
+    return theirs
 
 
 def _domain(draft: Draft) -> str:
@@ -128,6 +140,15 @@ def differences(mine: Draft, theirs: Draft) -> list[str]:
     if mine.html and theirs.html and "text" in names:
         names.remove("text")  # it follows from the other
     return names
+
+
+def fingerprint(draft: Draft) -> str:
+    """The same for two drafts that differ in nothing a form says but files."""
+    said = [str(getattr(draft, name)) for name in (*FIELDS, *CHOICES)]
+    if draft.html:
+        said[FIELDS.index("text")] = ""  # it follows from the other
+    said += [str(draft.identity_id), draft.written_as]
+    return hashlib.sha256(json.dumps(said).encode()).hexdigest()
 
 
 def copy_of(draft: Draft) -> Draft:
@@ -161,15 +182,15 @@ def discard(draft: Draft) -> None:
 
 
 # --- the name of a form -----------------------------------------------------------------------------------------
-# A form that is not saved yet carries the Message-ID its draft will have. Sent twice (a double click, a lost answer), it
-# is the same draft twice, and so the same message once.
+# A form carries the Message-ID that its draft has, or will have. Sent twice (a double click, a lost answer), it is the same
+# draft twice, and so the same message once; and it is known for whose it was when the draft is gone.
 
 TOKEN_SALT = "webmail.compose"  # noqa: S105  (no secret, a purpose)
 TOKEN_SECONDS = 7 * 24 * 3600
 
 
 def form_token(user: User, draft: Draft) -> str:
-    return signing.dumps([user.pk, mime.new_message_id(_domain(draft))], salt=TOKEN_SALT)
+    return signing.dumps([user.pk, draft.message_id or mime.new_message_id(_domain(draft))], salt=TOKEN_SALT)
 
 
 def message_id_of(user: User, token: str) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.contrib.auth.decorators import login_required
-from django.http import HttpResponse, JsonResponse
+from django.http import Http404, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
@@ -22,7 +23,7 @@ from accounts.troubles import explain
 from webmail import compose, operations, outbox, tasks
 from webmail.models import Draft, Message, Submission, Template
 from webmail.protocols.errors import MailError
-from webmail.views.composer import attachments, drafts, fill, is_alone, own, page, saved, signed_in
+from webmail.views.composer import attachments, blank, drafts, fill, is_alone, own, page, saved, signed_in
 from webmail.views.listing import mailboxes_of, number
 from webmail.views.redirection import SeeOther, notice
 from webmail.views.versions import conflict
@@ -71,14 +72,46 @@ def _again(request: Request) -> HttpResponse | None:
     message_id = compose.message_id_of(request.user, request.POST.get("token", ""))
     if not message_id:
         return None
-    if outbox.sent_before(request.user, message_id):
-        return _on_its_way(request)
+    left = outbox.submission_of(request.user, message_id)
+    if left:
+        return _left(request, left)
     draft = drafts(request).filter(message_id=message_id).first()
     return _handle(request, draft, None) if draft else None
 
 
+def _left(request: Request, left: Submission | None, spare: Draft | None = None) -> HttpResponse:
+    """The message of this form is on its way, or its draft is gone: if the form says anything else, it is a new draft.
+    ``spare`` was saved of this form when all was over, and goes."""
+    original = spare or (Draft.objects.filter(submission=left).first() if left else None)
+    mine = original or blank(request)
+    fill(request, mine)
+    typed = spare or (not request.POST.keys().isdisjoint(("text", "html")) and request.POST.get("do") != "discard")
+    if not typed or (left and left.fingerprint == compose.fingerprint(mine) and not request.FILES):
+        _forget(spare)
+        return _on_its_way(request) if left else _discard(request, Draft())
+    mine = compose.copy_of(copy(mine)) if original else compose.save(mine)
+    _forget(spare)
+    operations.mirror(mine)
+    said = (
+        _("The message has left already. What is written here since is a new draft; it was not sent.")
+        if left
+        else _("This draft was sent or discarded in another window. What is written here is kept as a new one.")
+    )
+    if request.headers.get("Accept") == "application/json":
+        return JsonResponse(saved(mine) | {"note": said})
+    return page(request, mine, problems=attachments(request, mine), note=said)
+
+
+def _forget(spare: Draft | None) -> None:
+    if spare:
+        operations.discard_draft(spare)
+
+
 def _on_its_way(request: Request) -> HttpResponse:
-    notice(request, _("This message is on its way already; it was not sent again."))
+    said = _("This message is on its way already; it was not sent again.")
+    if request.headers.get("Accept") == "application/json":
+        return JsonResponse({"ended": said}, status=409)
+    notice(request, said)
     return SeeOther(reverse("outbox"))
 
 
@@ -132,13 +165,22 @@ def _account_at(request: Request, place: str) -> Account | None:
 @require_http_methods(["GET", "HEAD", "POST"])
 @signed_in
 def edit(request: Request, pk: int) -> HttpResponse:
-    if request.method == "POST" and Submission.objects.for_user(request.user).filter(draft=pk).exists():
-        return _on_its_way(request)
-    draft = own(request, pk)
+    left = Submission.objects.for_user(request.user).filter(draft=pk).first()
     if request.method != "POST":
-        return page(request, draft)
+        return redirect("outbox") if left else page(request, own(request, pk))
+    draft = None if left else drafts(request).filter(pk=pk).first()
+    if draft is None:
+        return _left(request, left or _departed(request))
     revision = request.POST.get("revision", "")
     return _handle(request, draft, number(revision) if revision else None)
+
+
+def _departed(request: Request) -> Submission | None:
+    """By which the message of this form left; None if its draft was discarded. Raises Http404 if there never was one."""
+    message_id = compose.message_id_of(request.user, request.POST.get("token", ""))
+    if not message_id:
+        raise Http404
+    return outbox.submission_of(request.user, message_id)
 
 
 # --- what a button does -----------------------------------------------------------------------------------------
@@ -153,11 +195,13 @@ def _handle(request: Request, draft: Draft, revision: int | None, do: str = "") 
         return _discard(request, draft)
     _change(request, draft, do)
     try:
-        compose.save(draft, revision)
+        draft = compose.save(draft, revision)
     except compose.Conflict as other:
         if draft.pk is None:  # two of the same form at once: the other one has it
             return _again(request) or SeeOther(reverse("drafts"))
         return conflict(request, draft, other.draft)
+    except Draft.DoesNotExist:  # discarded, or sent and filed, a moment ago
+        return _left(request, outbox.submission_of(request.user, draft.message_id))
     _mirror(draft, account)
     if request.headers.get("Accept") == "application/json":
         return JsonResponse(saved(draft))
@@ -209,8 +253,9 @@ def _send(request: Request, draft: Draft, do: str) -> HttpResponse:
         submission = outbox.submit(request.user, draft, at) if at else outbox.submit(request.user, draft)
     except compose.Unsendable as error:
         return page(request, draft, problems=error.problems, status=422)
-    except outbox.AlreadySubmitted:
-        return _on_its_way(request)
+    except (outbox.AlreadySubmitted, Draft.DoesNotExist):
+        spare = drafts(request).filter(pk=draft.pk).first()
+        return _left(request, outbox.submission_of(request.user, draft.message_id), spare)
     tasks.nudge_send(submission.pk, countdown=0 if at else request.user.undo_send)
     _say_sending(request, submission, at)
     after = request.POST.get("next", "")

@@ -52,10 +52,20 @@ def own(request: Request, pk: int) -> Draft:
     return get_object_or_404(drafts(request), pk=pk)
 
 
+def blank(request: Request) -> Draft:
+    """Unsaved, for a form whose draft is gone."""
+    chosen, _address = _chosen(request)
+    return Draft(account=chosen.account, identity=chosen) if chosen else compose.new(request.user)
+
+
+def _chosen(request: Request) -> tuple[Identity | None, str]:
+    pk, _colon, address = request.POST.get("identity", "").partition(":")
+    return Identity.objects.for_user(request.user).select_related("account").filter(pk=number(pk)).first(), address
+
+
 def fill(request: Request, draft: Draft) -> None:
     compose.change(draft, request.POST.dict(), cid_of)
-    pk, _colon, address = request.POST.get("identity", "").partition(":")
-    chosen = Identity.objects.for_user(request.user).select_related("account").filter(pk=number(pk)).first()
+    chosen, address = _chosen(request)
     if chosen:
         compose.write_as(draft, chosen, address)
 
@@ -97,6 +107,7 @@ def page(
     trouble: Trouble | None = None,
     forgotten: list[str] | None = None,
     do: str = "",
+    note: str = "",
     status: int = 200,
 ) -> HttpResponse:
     problems = problems or {}
@@ -108,7 +119,7 @@ def page(
         **around,
         "id": place.id if place else "",
         "draft": draft,
-        "token": "" if draft.pk else request.POST.get("token") or compose.form_token(request.user, draft),
+        "token": ("" if draft.pk else request.POST.get("token")) or compose.form_token(request.user, draft),
         "title": titles[draft.kind] if draft.kind in titles else draft.subject or _("New message"),
         "senders": _senders(request, draft),
         "attachments": list(draft.attachments.filter(cid="")) if draft.pk else [],
@@ -116,6 +127,7 @@ def page(
         "problems": problems,
         "answers": request.method == "POST",  # the page has what was handed in
         "trouble": trouble,
+        "note": note,
         "forgotten": forgotten or [],
         "again": do,
         "send_at": request.POST.get("send_at", ""),
