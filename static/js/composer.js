@@ -120,6 +120,7 @@ export class Composer {
     const said = answer.headers.get("Content-Type")?.startsWith("application/json") ? await answer.json() : {};
     if (answer.ok && said.id) return this.#saved(said, now);
     if (said.conflict) return this.#clash(said.conflict);
+    if (said.error) { this.#say(said.error, true); return false; } /* until it is written anew */
     if (said.ended) return this.#ended(said.ended);
     if (said.signed_out) return this.#signedOut(said);
     return this.#failed(this.words.refused);

@@ -269,3 +269,48 @@ def test_files_of_a_sent_draft_go_with_what_was_written_since(alice: Person) -> 
     alice.post(path, {**form, "text": "More", "do": "save", "files": ContentFile(b"more", name="b.txt")})
     fresh = Draft.objects.being_written().get()
     assert list(fresh.attachments.values_list("name", flat=True)) == ["a.txt", "b.txt"]
+
+
+# --- rich text over the bounds ----------------------------------------------------------------------------------
+
+TOO_MUCH = {
+    "length": "<div>" + "word " * 400_001 + "</div>",
+    "elements": "<div><br></div>" * 5_001,
+    "depth": "<div>" * 201 + "deep" + "</div>" * 201,
+    "marks": "<div>" + "&lt;" * 100_001 + "</div>",
+    "picture": f'<img src="data:image/png;base64,{"A" * 300_000}">',
+}
+
+
+@pytest.mark.parametrize("kind", TOO_MUCH)
+def test_rich_text_that_would_be_cut_is_refused_and_shown_again(alice: Person, kind: str) -> None:
+    draft = compose.save(compose.new(alice.user, to="ola@example.org", subject="Rich", rich=True))
+    compose.change(draft, {"html": "<div>Former</div>"})
+    compose.save(draft)
+    path, form = f"/drafts/{draft.pk}/", {"revision": str(draft.revision), "html": TOO_MUCH[kind], "subject": "New"}
+    page = alice.post(path, {**form, "do": "send"})
+    assert page.status_code == 422
+    assert "too long or too intricate" in page.content.decode()
+    assert page.context["written"] == TOO_MUCH[kind]
+    assert page.context["draft"].subject == "New"
+    told = alice.post(path, {**form, "do": "save"}, **JSON)
+    assert (told.status_code, list(told.json())) == (422, ["error"])
+    assert Draft.objects.get().html == "<div>Former</div>"
+    assert not Submission.objects.exists()
+
+
+def test_an_unsaved_rich_text_that_would_be_cut_is_shown_again(alice: Person) -> None:
+    page = alice.post("/compose/?rich=1", {"html": TOO_MUCH["elements"], "to": "ola@example.org", "do": "send"})
+    assert page.status_code == 422
+    assert page.context["written"] == TOO_MUCH["elements"]
+    assert not Draft.objects.exists()
+
+
+def test_whatever_mail_is_quoted_can_be_saved(alice: Person) -> None:
+    for number, source in enumerate(TOO_MUCH.values()):
+        alice.receive(letter(f"Endless {number}", "", to=alice.address, html=f"<html><body>{source}</body></html>"))
+        pk = alice.message(f"Endless {number}").pk
+        for begin_with in ("reply", "forward", "edit"):
+            page = alice.get(f"/compose/?{begin_with}={pk}&rich=1")
+            form = {"html": page.context["written"] + "<div>Mine</div>", "token": page.context["token"], "do": "save"}
+            assert alice.post(f"/compose/?{begin_with}={pk}&rich=1", form).status_code == 303

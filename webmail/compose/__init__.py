@@ -45,6 +45,7 @@ from webmail.compose.drafts import (
     CHOICES,
     FIELDS,
     Conflict,
+    TooMuch,
     change,
     copy_of,
     differences,
@@ -67,8 +68,8 @@ from webmail.compose.identities import (
 from webmail.compose.letter import Recipients, Unsendable, recipients, warnings, write, write_unfinished
 
 __all__ = [
-    "ANSWER", "BASE64_GROWTH", "CHOICES", "FIELDS", "FILES", "PIECE", "Broken", "Conflict", "Recipients", "Unsendable",
-    "attach", "begin_upload", "begin_with_files", "bring_attachments", "brings", "change", "copy_of",
+    "ANSWER", "BASE64_GROWTH", "CHOICES", "FIELDS", "FILES", "PIECE", "Broken", "Conflict", "Recipients", "TooMuch",
+    "Unsendable",    "attach", "begin_upload", "begin_with_files", "bring_attachments", "brings", "change", "copy_of",
     "default_identity", "detach", "differences", "discard", "draft_of", "edit", "encoded_size", "fingerprint",
     "forget_old_uploads", "forget_upload", "form_token", "forward", "forward_as_file", "from_mailto", "identity_for",
     "make_plain", "make_rich", "message_id_of", "new", "put_in", "quote", "receive", "recipients", "reply", "save",

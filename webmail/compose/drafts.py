@@ -25,6 +25,14 @@ WITH = ("account__user", "identity__account", "source__account")
 SAVED = ("account", "identity", "written_as", *FIELDS, *CHOICES, "saved_at")
 
 
+class TooMuch(Exception):
+    """The rich text is over the bounds; the draft has all else that was typed, and its former text."""
+
+    def __init__(self, draft: Draft) -> None:
+        super().__init__("too much rich text")
+        self.draft = draft
+
+
 class Conflict(Exception):
     """The draft was saved elsewhere since this page loaded it."""
 
@@ -35,18 +43,27 @@ class Conflict(Exception):
 
 def change(draft: Draft, typed: Mapping[str, str], picture: Callable[[str], str | None] | None = None) -> None:
     """What somebody typed, unsaved. A field that is not named stays as it is; a choice that is not ticked is not sent, so
-    those count only where ``choices`` is named. ``picture`` knows the Content-IDs behind addresses in the rich text."""
+    those count only where ``choices`` is named. ``picture`` knows the Content-IDs behind addresses in the rich text. Raises
+    TooMuch."""
     for field in FIELDS:
-        if field in typed:
+        if field in typed and field != "html":
             setattr(draft, field, _plain(field, typed[field]))
-    if "html" in typed and draft.html:
-        draft.html = html.written(draft.html, picture)
-        draft.text = html.html_to_text(draft.html)
     if "choices" in typed:
         draft.wants_receipt = bool(typed.get("wants_receipt"))
         draft.wants_delivery_report = bool(typed.get("wants_delivery_report"))
     if typed.get("priority") in Priority.values:
         draft.priority = typed["priority"]
+    if "html" in typed:
+        _change_rich(draft, _plain("html", typed["html"]), picture)
+
+
+def _change_rich(draft: Draft, source: str, picture: Callable[[str], str | None] | None) -> None:
+    try:
+        draft.html = html.written(source, picture, whole=True) if source else ""
+    except html.TooMuch as error:
+        raise TooMuch(draft) from error
+    if source:
+        draft.text = html.html_to_text(draft.html)
 
 
 def _plain(field: str, value: str) -> str:

@@ -23,7 +23,7 @@ from accounts.troubles import explain
 from webmail import compose, operations, outbox, tasks
 from webmail.models import Draft, Message, Submission, Template
 from webmail.protocols.errors import MailError
-from webmail.views.composer import attachments, blank, drafts, fill, is_alone, own, page, saved, signed_in
+from webmail.views.composer import attachments, blank, drafts, fill, is_alone, own, page, saved, signed_in, whole
 from webmail.views.listing import mailboxes_of, number
 from webmail.views.redirection import SeeOther, notice
 from webmail.views.versions import conflict
@@ -43,6 +43,7 @@ LATEST = timedelta(days=366)  # that a message can be scheduled ahead
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @signed_in
+@whole
 def new(request: Request) -> HttpResponse:
     """GET shows a draft that is not saved yet; POST saves it and does what the pressed button says."""
     if not Identity.objects.for_user(request.user).exists():
@@ -164,6 +165,7 @@ def _account_at(request: Request, place: str) -> Account | None:
 
 @require_http_methods(["GET", "HEAD", "POST"])
 @signed_in
+@whole
 def edit(request: Request, pk: int) -> HttpResponse:
     left = Submission.objects.for_user(request.user).filter(draft=pk).first()
     if request.method != "POST":
@@ -189,10 +191,10 @@ def _departed(request: Request) -> Submission | None:
 def _handle(request: Request, draft: Draft, revision: int | None, do: str = "") -> HttpResponse:
     """Save what was typed first, whatever comes next, so that no button can lose a word. ``do`` if not as was pressed."""
     account = draft.account
-    fill(request, draft)
     do = do or request.POST.get("do", "save")
     if do == "discard":
         return _discard(request, draft)
+    fill(request, draft)
     _change(request, draft, do)
     try:
         draft = compose.save(draft, revision)

@@ -10,7 +10,7 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
-from django.http import HttpResponse
+from django.http import HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils import timezone
@@ -43,6 +43,28 @@ def signed_in(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
     return wrapper
 
 
+def whole(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """What is too much to be kept whole is not kept in part: the form comes back as it was handed in."""
+
+    @wraps(view)
+    def wrapper(request: Request, *args: Any, **kwargs: Any) -> HttpResponse:
+        try:
+            return view(request, *args, **kwargs)
+        except compose.TooMuch as error:
+            return _too_much(request, error.draft)
+
+    return wrapper
+
+
+def _too_much(request: Request, draft: Draft) -> HttpResponse:
+    said = _("This rich text is too long or too intricate to be kept whole. Take out some of what is quoted or pasted.")
+    if request.headers.get("Accept") == "application/json":
+        return JsonResponse({"error": said}, status=422)
+    draft.revision = number(request.POST.get("revision", ""))
+    draft.html = draft.html or html.paragraphs(draft.text)
+    return page(request, draft, problems={"html": said}, status=422)
+
+
 def drafts(request: Request) -> Any:
     drafts = Draft.objects.for_user(request.user).being_written()
     return drafts.select_related("account__user", "identity__account", "source__account")
@@ -64,10 +86,12 @@ def _chosen(request: Request) -> tuple[Identity | None, str]:
 
 
 def fill(request: Request, draft: Draft) -> None:
-    compose.change(draft, request.POST.dict(), cid_of)
-    chosen, address = _chosen(request)
-    if chosen:
-        compose.write_as(draft, chosen, address)
+    try:
+        compose.change(draft, request.POST.dict(), cid_of)
+    finally:
+        chosen, address = _chosen(request)
+        if chosen:
+            compose.write_as(draft, chosen, address)
 
 
 def attachments(request: Request, draft: Draft) -> dict[str, str]:
@@ -131,7 +155,7 @@ def page(
         "forgotten": forgotten or [],
         "again": do,
         "send_at": request.POST.get("send_at", ""),
-        "written": html.with_sources(draft.html, source_of(draft)),
+        "written": request.POST["html"] if "html" in problems else html.with_sources(draft.html, source_of(draft)),
         "action": reverse("draft", args=[draft.pk]) if draft.pk else request.get_full_path(),
         "alone": is_alone(request),
         "limit": limit // 1_000_000,

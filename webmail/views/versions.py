@@ -12,7 +12,7 @@ from accounts.requests import Request
 from webmail import compose, html, operations
 from webmail.models import Draft
 from webmail.views import navigation
-from webmail.views.composer import attachments, drafts, own, signed_in
+from webmail.views.composer import attachments, drafts, own, signed_in, whole
 from webmail.views.inserted import cid_of
 from webmail.views.listing import number
 from webmail.views.redirection import SeeOther, notice, problem
@@ -64,6 +64,7 @@ def _shown(draft: Draft, name: str) -> str:
 
 @require_POST
 @signed_in
+@whole
 def merge(request: Request, pk: int) -> HttpResponse:
     """What was chosen of two versions becomes the draft; if it has changed once more meanwhile, one chooses once more."""
     draft, typed = own(request, pk), request.POST.dict()
