@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from django.core import signing
 from django.core.files.base import File
@@ -12,13 +13,14 @@ from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.utils import timezone
 
-from accounts.models import Identity, User
+from accounts.models import Identity, User, fold
 from webmail import html, mime
 from webmail.compose.attachments import await_parts, detach
 from webmail.compose.identities import sender_of, signature_block
 from webmail.models import Draft, DraftAttachment, Priority, forget_file
 
 PEOPLE = ("to", "cc", "bcc", "reply_to")
+SENDER = "identity"  # the name of From in forms
 FIELDS = (*PEOPLE, "subject", "text", "html")
 CHOICES = ("priority", "wants_receipt", "wants_delivery_report")
 WITH = ("account__user", "identity__account", "source__account")
@@ -79,7 +81,12 @@ def write_as(draft: Draft, identity: Identity, address: str) -> None:
         _change_signature(draft, identity)
         if not draft.reply_to or (draft.identity and draft.reply_to == draft.identity.reply_to):
             draft.reply_to = identity.reply_to
-        draft.identity, draft.account = identity, identity.account
+    set_sender(draft, identity, address)
+
+
+def set_sender(draft: Draft, identity: Identity, address: str) -> None:
+    """Unsaved; but for From everything stays."""
+    draft.identity, draft.account = identity, identity.account
     another = address and address.lower() != identity.address.lower() and identity.answers_for(address)
     draft.written_as = address if another else ""
 
@@ -153,7 +160,10 @@ def _domain(draft: Draft) -> str:
 
 def differences(mine: Draft, theirs: Draft) -> list[str]:
     """The fields in which two versions of a draft differ."""
-    names = [name for name in (*FIELDS, *CHOICES) if getattr(mine, name) != getattr(theirs, name)]
+    names = [SENDER] if (mine.identity_id, mine.written_as) != (theirs.identity_id, theirs.written_as) else []
+    names += [name for name in PEOPLE if _people(getattr(mine, name)) != _people(getattr(theirs, name))]
+    rest = (*FIELDS[len(PEOPLE) :], *CHOICES)
+    names += [name for name in rest if getattr(mine, name) != getattr(theirs, name)]
     if mine.html and theirs.html and "text" in names:
         names.remove("text")  # it follows from the other
     return names
@@ -166,6 +176,12 @@ def fingerprint(draft: Draft) -> str:
         said[FIELDS.index("text")] = ""  # it follows from the other
     said += [str(draft.identity_id), draft.written_as]
     return hashlib.sha256(json.dumps(said).encode()).hexdigest()
+
+
+def _people(written: str) -> list[str]:
+    """Two that read the same reach the same."""
+    good, bad = mime.parse_addresses(written)
+    return [mime.format_address(replace(one, email=fold(one.email))) for one in good] + bad
 
 
 def copy_of(draft: Draft) -> Draft:

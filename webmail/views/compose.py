@@ -23,7 +23,19 @@ from accounts.troubles import explain
 from webmail import compose, operations, outbox, tasks
 from webmail.models import Draft, Message, Submission, Template
 from webmail.protocols.errors import MailError
-from webmail.views.composer import attachments, blank, drafts, fill, is_alone, own, page, saved, signed_in, whole
+from webmail.views.composer import (
+    attachments,
+    blank,
+    drafts,
+    fill,
+    is_alone,
+    mirror,
+    own,
+    page,
+    saved,
+    signed_in,
+    whole,
+)
 from webmail.views.listing import mailboxes_of, number
 from webmail.views.redirection import SeeOther, notice
 from webmail.views.versions import conflict
@@ -204,7 +216,7 @@ def _handle(request: Request, draft: Draft, revision: int | None, do: str = "") 
         return conflict(request, draft, other.draft)
     except Draft.DoesNotExist:  # discarded, or sent and filed, a moment ago
         return _left(request, outbox.submission_of(request.user, draft.message_id))
-    _mirror(draft, account)
+    mirror(draft, account)
     if request.headers.get("Accept") == "application/json":
         return JsonResponse(saved(draft))
     problems = attachments(request, draft)
@@ -218,12 +230,6 @@ def _handle(request: Request, draft: Draft, revision: int | None, do: str = "") 
         return page(request, draft, problems=problems) if problems else SeeOther(_place(request, draft))
     notice(request, _("Draft saved."))
     return SeeOther(_place(request, draft))
-
-
-def _mirror(draft: Draft, before: Account) -> None:
-    operations.mirror(draft)
-    if before.pk != draft.account_id:
-        operations.unmirror(before, draft.pk)
 
 
 def _place(request: Request, draft: Draft) -> str:

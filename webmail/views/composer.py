@@ -17,10 +17,10 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 
-from accounts.models import Identity
+from accounts.models import Account, Identity
 from accounts.requests import Request
 from accounts.troubles import Trouble
-from webmail import compose, html
+from webmail import compose, html, operations
 from webmail.models import Draft, DraftAttachment, Priority, Template
 from webmail.views import navigation
 from webmail.views.inserted import cid_of, source_of
@@ -76,11 +76,12 @@ def own(request: Request, pk: int) -> Draft:
 
 def blank(request: Request) -> Draft:
     """Unsaved, for a form whose draft is gone."""
-    chosen, _address = _chosen(request)
+    chosen, _address = sender(request)
     return Draft(account=chosen.account, identity=chosen) if chosen else compose.new(request.user)
 
 
-def _chosen(request: Request) -> tuple[Identity | None, str]:
+def sender(request: Request) -> tuple[Identity | None, str]:
+    """Whom the form writes as, and the address if it is another than the identity's."""
     pk, _colon, address = request.POST.get("identity", "").partition(":")
     return Identity.objects.for_user(request.user).select_related("account").filter(pk=number(pk)).first(), address
 
@@ -89,7 +90,7 @@ def fill(request: Request, draft: Draft) -> None:
     try:
         compose.change(draft, request.POST.dict(), cid_of)
     finally:
-        chosen, address = _chosen(request)
+        chosen, address = sender(request)
         if chosen:
             compose.write_as(draft, chosen, address)
 
@@ -107,6 +108,12 @@ def attachments(request: Request, draft: Draft) -> dict[str, str]:
         except compose.Unsendable as error:
             problems |= error.problems
     return problems
+
+
+def mirror(draft: Draft, before: Account) -> None:
+    operations.mirror(draft)
+    if before.pk != draft.account_id:
+        operations.unmirror(before, draft.pk)
 
 
 def saved(draft: Draft) -> dict[str, Any]:

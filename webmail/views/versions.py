@@ -12,7 +12,7 @@ from accounts.requests import Request
 from webmail import compose, html, operations
 from webmail.models import Draft
 from webmail.views import navigation
-from webmail.views.composer import attachments, drafts, own, signed_in, whole
+from webmail.views.composer import attachments, drafts, mirror, own, sender, signed_in, whole
 from webmail.views.inserted import cid_of
 from webmail.views.listing import number
 from webmail.views.redirection import SeeOther, notice, problem
@@ -33,7 +33,7 @@ def conflict(request: Request, mine: Draft, theirs: Draft) -> HttpResponse:
         return SeeOther(reverse("draft", args=[theirs.pk]))
     mine = compose.copy_of(mine)  # whoever turns away from the choice has both
     titles = {
-        "to": _("To"), "cc": _("Cc"), "bcc": _("Bcc"), "reply_to": _("Reply to"), "subject": _("Subject"),
+        compose.SENDER: _("From"), "to": _("To"), "cc": _("Cc"), "bcc": _("Bcc"), "reply_to": _("Reply to"), "subject": _("Subject"),
         "text": _("Message"), "html": _("Message"), "priority": _("Priority"), "wants_receipt": _("Read receipt"),
         "wants_delivery_report": _("Delivery report"),
     }  # fmt: skip
@@ -43,7 +43,7 @@ def conflict(request: Request, mine: Draft, theirs: Draft) -> HttpResponse:
         "copy": mine,
         "theirs": theirs,
         "differences": [(name, titles[name], _shown(mine, name), _shown(theirs, name)) for name in names],
-        "typed": [(name, _typed(mine, name)) for name in (*compose.FIELDS, *compose.CHOICES)],
+        "typed": [(name, _typed(mine, name)) for name in (compose.SENDER, *compose.FIELDS, *compose.CHOICES)],
         "both": [name for name in names if name in ("text", "html")],
     }
     return render(request, "webmail/conflict.html", context, status=409)
@@ -51,11 +51,15 @@ def conflict(request: Request, mine: Draft, theirs: Draft) -> HttpResponse:
 
 def _typed(draft: Draft, name: str) -> str:
     """As a form has it."""
+    if name == compose.SENDER:
+        return ":".join(filter(None, (str(draft.identity_id or ""), draft.written_as)))
     value = getattr(draft, name)
     return ("1" if value else "") if isinstance(value, bool) else str(value)
 
 
 def _shown(draft: Draft, name: str) -> str:
+    if name == compose.SENDER:
+        return compose.sender_of(draft)
     value = getattr(draft, name)
     if name == "html":
         return html.html_to_text(value)
@@ -68,6 +72,7 @@ def _shown(draft: Draft, name: str) -> str:
 def merge(request: Request, pk: int) -> HttpResponse:
     """What was chosen of two versions becomes the draft; if it has changed once more meanwhile, one chooses once more."""
     draft, typed = own(request, pk), request.POST.dict()
+    account = draft.account
     if typed.get("html"):
         compose.make_rich(draft)  # as the page compared them
     theirs = {name: getattr(draft, name) for name in (*compose.FIELDS, *compose.CHOICES)}
@@ -79,13 +84,16 @@ def merge(request: Request, pk: int) -> HttpResponse:
         elif chosen == "both":
             line = "<hr>" if name == "html" else "\n\n" + "-" * 20 + "\n\n"
             setattr(draft, name, f"{getattr(draft, name)}{line}{theirs[name]}")
+    identity, address = sender(request)
+    if identity and typed.get(f"take-{compose.SENDER}") == "mine":
+        compose.set_sender(draft, identity, address)
     draft.text = html.html_to_text(draft.html) if draft.html else draft.text
     try:
         compose.save(draft, number(typed.get("revision", "")))
     except compose.Conflict as other:
         return conflict(request, draft, other.draft)
     copy = drafts(request).filter(pk=number(typed.get("copy", ""))).exclude(pk=draft.pk).first()
-    operations.mirror(draft)
+    mirror(draft, account)
     if copy:
         operations.discard_draft(copy)
     notice(request, _("Draft saved."))
