@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import time
 from typing import Any
 
 import pytest
+from django.core import signing
 from django.core.files.base import ContentFile
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
@@ -13,6 +15,7 @@ from django.test import Client
 from tests.letters import letter
 from tests.views.conftest import Person, work_off
 from webmail import bodies, compose
+from webmail.compose.drafts import TOKEN_SALT
 from webmail.models import Draft, DraftAttachment, Submission
 
 JSON = {"HTTP_ACCEPT": "application/json"}
@@ -314,3 +317,43 @@ def test_whatever_mail_is_quoted_can_be_saved(alice: Person) -> None:
             page = alice.get(f"/compose/?{begin_with}={pk}&rich=1")
             form = {"html": page.context["written"] + "<div>Mine</div>", "token": page.context["token"], "do": "save"}
             assert alice.post(f"/compose/?{begin_with}={pk}&rich=1", form).status_code == 303
+
+
+# --- a tab left open for weeks ----------------------------------------------------------------------------------
+
+
+def weeks_ago(monkeypatch: pytest.MonkeyPatch, form: dict[str, str], user: Any) -> dict[str, str]:
+    """The form as a page of three weeks ago has it."""
+    _owner, message_id = signing.loads(form["token"], salt=TOKEN_SALT)
+    then = time.time() - 21 * 24 * 3600
+    with monkeypatch.context() as past:
+        past.setattr(signing.time, "time", lambda: then)
+        return form | {"token": signing.dumps([user.pk, message_id], salt=TOKEN_SALT)}
+
+
+def test_a_form_of_weeks_ago_is_taken_and_is_one_message(alice: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    typed = {"to": "ola@example.org", "subject": "Late", "text": "An evening's work"}
+    form = weeks_ago(monkeypatch, filled(alice.get("/compose/"), **typed), alice.user)
+    assert alice.post("/compose/", {**form, "do": "save"}).status_code == 303
+    for _press in range(2):
+        assert alice.post("/compose/", {**form, "do": "send"}).status_code == 303
+    assert Draft.objects.get().text == "An evening's work"
+    assert Submission.objects.count() == 1
+
+
+def test_a_form_that_was_sent_weeks_ago_is_another_message_now(alice: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    form = filled(alice.get("/compose/"), to="ola@example.org", subject="Twice", text="Said", do="send")
+    alice.post("/compose/", form)
+    alice.post("/compose/", weeks_ago(monkeypatch, form, alice.user))
+    first, second = Submission.objects.values_list("message_id", flat=True)
+    assert first != second
+
+
+def test_a_form_of_weeks_ago_of_a_draft_that_is_gone_loses_no_word(
+    alice: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = f"/drafts/{begin(alice, text='Begun').pk}/"
+    form = weeks_ago(monkeypatch, filled(alice.get(path), text="Written since"), alice.user)
+    alice.post(path, {**form, "do": "discard"})
+    alice.post(path, {**form, "do": "save"})
+    assert Draft.objects.get().text == "Written since"

@@ -227,9 +227,21 @@ def form_token(user: User, draft: Draft) -> str:
 
 
 def message_id_of(user: User, token: str) -> str:
-    """ "" for a token that is not ours, not this person's, or too old."""
+    """ "" for a token that is not ours or not this person's. Nobody knows any more whether a form that is older than
+    TOKEN_SECONDS was sent before: it is another message, and the same one however often it comes in."""
     try:
-        owner, message_id = signing.loads(token, salt=TOKEN_SALT, max_age=TOKEN_SECONDS)
+        owner, message_id = signing.loads(token, salt=TOKEN_SALT)
     except (signing.BadSignature, ValueError, TypeError):
         return ""
-    return message_id if owner == user.pk else ""
+    if owner != user.pk:
+        return ""
+    local, _at, domain = message_id.rpartition("@")
+    return message_id if _is_fresh(token) else f"{local}.late@{domain}"
+
+
+def _is_fresh(token: str) -> bool:
+    try:
+        signing.loads(token, salt=TOKEN_SALT, max_age=TOKEN_SECONDS)
+    except signing.SignatureExpired:
+        return False
+    return True
