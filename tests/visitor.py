@@ -14,11 +14,12 @@ from tests.servers import PASSWORD
 
 class Visitor:
     def __init__(self, app: Postkasse) -> None:
-        self._base = app.url
-        self._opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(CookieJar()))
+        self.base = app.url
+        self.cookies = CookieJar()
+        self._opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(self.cookies))
 
     def get(self, path: str) -> str:
-        with self._opener.open(self._base + path, timeout=60) as answer:
+        with self._opener.open(self.base + path, timeout=60) as answer:
             return answer.read().decode()
 
     def post(self, path: str, form: str = "", **fields: str) -> str:
@@ -26,13 +27,13 @@ class Visitor:
         token = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', self.get(form or path))
         assert token, f"{form or path} has no form"
         data = urlencode({"csrfmiddlewaretoken": token[1], **fields}).encode()
-        request = urllib.request.Request(self._base + path, data, {"Referer": self._base + path})
+        request = urllib.request.Request(self.base + path, data, {"Referer": self.base + path})
         with self._opener.open(request, timeout=60) as answer:
             return answer.read().decode()
 
     def listen(self, last_id: str) -> Iterator[tuple[str, str]]:
         """Id and kind of each event after ``last_id``, as they come."""
-        request = urllib.request.Request(self._base + "/events/", headers={"Last-Event-ID": last_id})
+        request = urllib.request.Request(self.base + "/events/", headers={"Last-Event-ID": last_id})
         with self._opener.open(request, timeout=60) as answer:
             assert answer.headers["Content-Type"] == "text/event-stream"
             event_id = ""

@@ -38,6 +38,7 @@ from webmail.views import (
     templates,
     unsubscription,
     uploads,
+    versions,
 )
 
 urlpatterns = [
@@ -81,7 +82,7 @@ urlpatterns = [
     path("compose/editor/", editor.show, name="editor"),
     path("drafts/", mailbox.drafts, name="drafts"),
     path("drafts/<int:pk>/", compose.edit, name="draft"),
-    path("drafts/<int:pk>/merge/", compose.merge, name="draft-merge"),
+    path("drafts/<int:pk>/merge/", versions.merge, name="draft-merge"),
     path("drafts/<int:pk>/pictures/<path:cid>/", inserted.show, name="draft-picture"),
     path("drafts/<int:pk>/uploads/", uploads.begin, name="uploads"),
     path("drafts/<int:pk>/uploads/<str:key>/", uploads.receive, name="upload"),

@@ -120,6 +120,8 @@ export class Composer {
     const said = answer.headers.get("Content-Type")?.startsWith("application/json") ? await answer.json() : {};
     if (answer.ok && said.id) return this.#saved(said, now);
     if (said.conflict) return this.#clash(said.conflict);
+    if (said.error) { this.#say(said.error, true); return false; } /* until it is written anew */
+    if (said.ended) return this.#ended(said.ended);
     if (said.signed_out) return this.#signedOut(said);
     return this.#failed(this.words.refused);
   }
@@ -155,7 +157,7 @@ export class Composer {
     asTemplate.search = `?draft=${said.id}`;
     this.clean = now;
     this.#say(said.saved);
-    this.#tell("state", "");
+    this.#tell("state", said.note ?? "");
     this.place.saved(said);
     if (this.dirty) this.typed();
     return true;
@@ -174,6 +176,14 @@ export class Composer {
     const link = Object.assign(document.createElement("a"), { className: "btn small", href: said.sign_in, target: "_blank", rel: "noopener", textContent: this.words.signIn });
     this.#tell("state", said.signed_out, link);
     return this.#failed(this.words.failed);
+  }
+
+  /* The message left in another window, and nothing else is written here. */
+  #ended(words) {
+    this.stopped = true;
+    this.kept.forget();
+    this.#tell("state", words);
+    return false;
   }
 
   #clash(words) {

@@ -52,7 +52,7 @@ export class Uploads {
 
   /* Resolves to what the server says of the file once it is there, or to null. */
   #begin(file, inline) {
-    const key = keyOf(file);
+    const key = (inline ? "i-" : "") + keyOf(file);
     if (this.running.has(key) || this.queue.some((one) => one.key === key)) return Promise.resolve(null);
     this.list.querySelector(`[data-key-of="${key}"]`)?.remove();
     const item = this.#item(file.name, key, inline);
@@ -175,6 +175,7 @@ export class Uploads {
   #arrived(job, told) {
     if (job.inline) { job.item.remove(); return; }
     const { item } = job;
+    if (this.list.querySelector(`[data-file="${told.attachment}"]`)) { item.remove(); return; } /* chosen once more */
     item.querySelector("progress")?.remove();
     item.querySelector("small").textContent = octets(told.size);
     item.dataset.file = told.attachment;

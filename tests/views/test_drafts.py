@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import re
+import time
 from typing import Any
 
 import pytest
+from django.core import signing
 from django.core.files.base import ContentFile
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
 from tests.letters import letter
-from tests.views.conftest import Person
+from tests.views.conftest import Person, work_off
 from webmail import bodies, compose
+from webmail.compose.drafts import TOKEN_SALT
 from webmail.models import Draft, DraftAttachment, Submission
 
 JSON = {"HTTP_ACCEPT": "application/json"}
@@ -185,3 +189,171 @@ def test_files_of_a_forward_that_two_bring_at_once_are_there_once(
     monkeypatch.setattr(bodies, "open_part", meanwhile)
     compose.bring_attachments(draft)
     assert list(draft.attachments.values_list("name", "size")) == [("a.txt", 5)]
+
+
+# --- in a window that stayed open while the message left or the draft was discarded ------------------------------
+
+
+def filled(page: Any, **fields: str) -> dict[str, str]:
+    """The form of a page, as a browser hands it in."""
+    form = page.context
+    draft = form["draft"]
+    said = {name: getattr(draft, name) for name in ("to", "cc", "bcc", "reply_to", "subject", "text")}
+    return said | {"token": form["token"], "revision": str(draft.revision), "identity": str(draft.identity_id)} | fields
+
+
+def sent(alice: Person, gone: bool) -> tuple[str, dict[str, str]]:
+    """The address of a draft that was sent and the form of another window of it; ``gone`` when it was filed, too."""
+    draft = begin(alice, to="ola@example.org", subject="Plan", text="As sent")
+    path = f"/drafts/{draft.pk}/"
+    form = filled(alice.get(path))
+    assert alice.post(path, {**form, "do": "send"}).status_code == 303
+    if gone:
+        work_off(alice.account)
+        work_off(alice.account)
+        assert not Draft.objects.exists()
+    return path, form
+
+
+@pytest.mark.parametrize("gone", [False, True])
+def test_what_was_written_in_another_window_of_a_sent_draft_is_a_new_draft(alice: Person, gone: bool) -> None:
+    path, form = sent(alice, gone)
+    page = alice.post(path, {**form, "text": "As sent, and more", "do": "send"})
+    assert "The message has left already" in page.content.decode()
+    (fresh,) = Draft.objects.being_written()
+    assert (fresh.to, fresh.subject, fresh.text) == ("ola@example.org", "Plan", "As sent, and more")
+    assert page.context["action"] == f"/drafts/{fresh.pk}/"
+    assert Submission.objects.count() == 1
+
+
+@pytest.mark.parametrize("gone", [False, True])
+def test_the_same_form_of_a_sent_draft_is_no_new_draft(alice: Person, gone: bool) -> None:
+    path, form = sent(alice, gone)
+    page = alice.client.post(path, {**form, "do": "send"}, follow=True)
+    assert "on its way already" in page.content.decode()
+    told = alice.post(path, {**form, "do": "save"}, **JSON)
+    assert (told.status_code, list(told.json())) == (409, ["ended"])
+    assert not Draft.objects.being_written().exists()
+
+
+def test_a_script_that_saves_over_a_sent_draft_goes_on_in_a_new_one(alice: Person) -> None:
+    path, form = sent(alice, gone=False)
+    told = alice.post(path, {**form, "text": "Still typing", "do": "save"}, **JSON).json()
+    (fresh,) = Draft.objects.being_written()
+    assert told["url"] == f"/drafts/{fresh.pk}/" != path
+    assert told["note"]
+    assert fresh.text == "Still typing"
+
+
+def test_an_unsaved_form_that_was_sent_and_written_on_is_a_new_draft(alice: Person) -> None:
+    form = filled(alice.get("/compose/"), to="ola@example.org", subject="Plan", text="As sent", do="send")
+    assert alice.post("/compose/", form).status_code == 303
+    alice.post("/compose/", form | {"text": "Back, and written on"})
+    assert Draft.objects.being_written().get().text == "Back, and written on"
+    assert Submission.objects.count() == 1
+
+
+def test_what_is_written_in_a_draft_discarded_elsewhere_is_kept(alice: Person) -> None:
+    path = f"/drafts/{begin(alice, text='Begun').pk}/"
+    form = filled(alice.get(path))
+    alice.post(path, {**form, "do": "discard"})
+    page = alice.post(path, {**form, "text": "Written since", "do": "send"})
+    assert "is kept as a new one" in page.content.decode()
+    assert Draft.objects.get().text == "Written since"
+    assert not Submission.objects.exists()
+
+
+def test_files_of_a_sent_draft_go_with_what_was_written_since(alice: Person) -> None:
+    draft = begin(alice, to="ola@example.org", subject="Plan", text="As sent")
+    compose.attach(draft, SimpleUploadedFile("a.txt", b"octets"))
+    path = f"/drafts/{draft.pk}/"
+    form = filled(alice.get(path))
+    alice.post(path, {**form, "do": "send"})
+    alice.post(path, {**form, "text": "More", "do": "save", "files": ContentFile(b"more", name="b.txt")})
+    fresh = Draft.objects.being_written().get()
+    assert list(fresh.attachments.values_list("name", flat=True)) == ["a.txt", "b.txt"]
+
+
+# --- rich text over the bounds ----------------------------------------------------------------------------------
+
+TOO_MUCH = {
+    "length": "<div>" + "word " * 400_001 + "</div>",
+    "elements": "<div><br></div>" * 5_001,
+    "depth": "<div>" * 201 + "deep" + "</div>" * 201,
+    "marks": "<div>" + "&lt;" * 100_001 + "</div>",
+    "picture": f'<img src="data:image/png;base64,{"A" * 300_000}">',
+}
+
+
+@pytest.mark.parametrize("kind", TOO_MUCH)
+def test_rich_text_that_would_be_cut_is_refused_and_shown_again(alice: Person, kind: str) -> None:
+    draft = compose.save(compose.new(alice.user, to="ola@example.org", subject="Rich", rich=True))
+    compose.change(draft, {"html": "<div>Former</div>"})
+    compose.save(draft)
+    path, form = f"/drafts/{draft.pk}/", {"revision": str(draft.revision), "html": TOO_MUCH[kind], "subject": "New"}
+    page = alice.post(path, {**form, "do": "send"})
+    assert page.status_code == 422
+    assert "too long or too intricate" in page.content.decode()
+    assert page.context["written"] == TOO_MUCH[kind]
+    assert page.context["draft"].subject == "New"
+    told = alice.post(path, {**form, "do": "save"}, **JSON)
+    assert (told.status_code, list(told.json())) == (422, ["error"])
+    assert Draft.objects.get().html == "<div>Former</div>"
+    assert not Submission.objects.exists()
+
+
+def test_an_unsaved_rich_text_that_would_be_cut_is_shown_again(alice: Person) -> None:
+    page = alice.post("/compose/?rich=1", {"html": TOO_MUCH["elements"], "to": "ola@example.org", "do": "send"})
+    assert page.status_code == 422
+    assert page.context["written"] == TOO_MUCH["elements"]
+    assert not Draft.objects.exists()
+
+
+def test_whatever_mail_is_quoted_can_be_saved(alice: Person) -> None:
+    for number, source in enumerate(TOO_MUCH.values()):
+        alice.receive(letter(f"Endless {number}", "", to=alice.address, html=f"<html><body>{source}</body></html>"))
+        pk = alice.message(f"Endless {number}").pk
+        for begin_with in ("reply", "forward", "edit"):
+            page = alice.get(f"/compose/?{begin_with}={pk}&rich=1")
+            form = {"html": page.context["written"] + "<div>Mine</div>", "token": page.context["token"], "do": "save"}
+            assert alice.post(f"/compose/?{begin_with}={pk}&rich=1", form).status_code == 303
+
+
+# --- a tab left open for weeks ----------------------------------------------------------------------------------
+
+
+def weeks_ago(monkeypatch: pytest.MonkeyPatch, form: dict[str, str], user: Any) -> dict[str, str]:
+    """The form as a page of three weeks ago has it."""
+    _owner, message_id = signing.loads(form["token"], salt=TOKEN_SALT)
+    then = time.time() - 21 * 24 * 3600
+    with monkeypatch.context() as past:
+        past.setattr(signing.time, "time", lambda: then)
+        return form | {"token": signing.dumps([user.pk, message_id], salt=TOKEN_SALT)}
+
+
+def test_a_form_of_weeks_ago_is_taken_and_is_one_message(alice: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    typed = {"to": "ola@example.org", "subject": "Late", "text": "An evening's work"}
+    form = weeks_ago(monkeypatch, filled(alice.get("/compose/"), **typed), alice.user)
+    assert alice.post("/compose/", {**form, "do": "save"}).status_code == 303
+    for _press in range(2):
+        assert alice.post("/compose/", {**form, "do": "send"}).status_code == 303
+    assert Draft.objects.get().text == "An evening's work"
+    assert Submission.objects.count() == 1
+
+
+def test_a_form_that_was_sent_weeks_ago_is_another_message_now(alice: Person, monkeypatch: pytest.MonkeyPatch) -> None:
+    form = filled(alice.get("/compose/"), to="ola@example.org", subject="Twice", text="Said", do="send")
+    alice.post("/compose/", form)
+    alice.post("/compose/", weeks_ago(monkeypatch, form, alice.user))
+    first, second = Submission.objects.values_list("message_id", flat=True)
+    assert first != second
+
+
+def test_a_form_of_weeks_ago_of_a_draft_that_is_gone_loses_no_word(
+    alice: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = f"/drafts/{begin(alice, text='Begun').pk}/"
+    form = weeks_ago(monkeypatch, filled(alice.get(path), text="Written since"), alice.user)
+    alice.post(path, {**form, "do": "discard"})
+    alice.post(path, {**form, "do": "save"})
+    assert Draft.objects.get().text == "Written since"

@@ -132,3 +132,20 @@ def test_a_message_of_100_mb_is_put_together_in_flat_memory(alice: Person, draft
     submission, more = growth(lambda: outbox.submit(alice.user, draft))
     assert submission.size > 130_000_000
     assert more < 10_000_000, more
+
+
+def test_a_file_whose_last_answer_was_lost_is_there_once(alice: Person, draft: Draft) -> None:
+    begin(alice, draft, size=100)
+    arrived = give(alice, draft, 0, OCTETS[:100]).json()
+    again = begin(alice, draft, size=100).json()
+    assert (again["key"], again["attachment"], again["received"]) == ("k1", arrived["attachment"], 100)
+    assert give(alice, draft, 0, OCTETS[:100]).status_code == 404  # and the browser asks as above
+    assert DraftAttachment.objects.count() == 1
+    alice.post(f"/drafts/{draft.pk}/files/{arrived['attachment']}/destruction/")
+    assert begin(alice, draft, size=100).json()["received"] == 0  # taken off and chosen anew
+
+
+def test_a_picture_whose_last_answer_was_lost_is_still_told_where_it_is(alice: Person, draft: Draft) -> None:
+    begin(alice, draft, size=100)
+    told = give(alice, draft, 0, OCTETS[:100], "&inline=1").json()
+    assert begin(alice, draft, size=100).json()["picture"] == told["picture"]

@@ -323,3 +323,30 @@ def test_the_frame_of_rich_text_runs_only_files_of_ours_and_asks_nobody(alice: P
     assert "script-src 'self';" in policy
     assert "img-src 'self' data: blob:" in policy
     assert "frame-ancestors 'self'" in policy
+
+
+def test_whom_one_writes_as_is_chosen_of_two_versions(alice: Person) -> None:
+    own, other = identity(alice), Identity.objects.create(account=alice.account, address="annen@hytte.example")
+    draft = compose.save(compose.new(alice.user, to="ola@example.org", text="Same"))
+    path, form = f"/drafts/{draft.pk}/", {"text": "Same", "revision": "1", "do": "save"}
+    alice.post(path, form | {"identity": str(own.pk), "subject": "Other"})
+    page = alice.post(path, form | {"identity": str(other.pk), "subject": "Mine"})
+    assert page.status_code == 409
+    assert [name for name, *_rest in page.context["differences"]] == ["identity", "subject"]
+    assert "annen@hytte.example" in page.content.decode()
+    data = dict(page.context["typed"]) | {"choices": "1", "revision": "2", "copy": str(page.context["copy"].pk)}
+    alice.post(f"{path}merge/", data | {"take-identity": "mine", "take-subject": "theirs"})
+    merged = Draft.objects.get()
+    assert (merged.identity, merged.subject, merged.text) == (other, "Other", "Same")
+    alice.post(f"{path}merge/", data | {"revision": "3", "identity": str(own.pk), "take-identity": "theirs"})
+    assert Draft.objects.get().identity == other
+
+
+def test_recipients_that_differ_in_case_alone_are_one_and_no_conflict(alice: Person) -> None:
+    draft = compose.save(compose.new(alice.user, to="Ola <Ola@Example.org>", cc="ola@example.ORG, kari@example.org"))
+    assert compose.recipients(draft).addresses == ("Ola@Example.org", "kari@example.org")
+    path, form = f"/drafts/{draft.pk}/", {"revision": "1", "do": "save"}
+    alice.post(path, form | {"to": "ola@example.org"})
+    page = alice.post(path, form | {"to": " ola@EXAMPLE.org; "})
+    assert page.status_code == 303
+    assert Draft.objects.count() == 1

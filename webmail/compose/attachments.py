@@ -89,11 +89,15 @@ def type_of(name: str) -> str:
     return mimetypes.guess_type(name)[0] or "application/octet-stream"
 
 
-def begin_upload(draft: Draft, key: str, name: str, size: int) -> Upload:
-    """The one of this key, which may have begun before. Raises Unsendable if it would not fit."""
+def begin_upload(draft: Draft, key: str, name: str, size: int) -> Upload | DraftAttachment:
+    """The one of this key, which may have begun before, or what has become of it, where that was not heard. Raises Unsendable
+    if it would not fit."""
     known = draft.uploads.filter(key=key).first()
     if known and known.size == size:
         return known
+    arrived = draft.attachments.filter(key=key, size=size).first()  # asked second: it comes as the upload goes
+    if arrived:
+        return arrived
     if known:
         forget_upload(known)
     name = _name(name)
@@ -132,7 +136,7 @@ def _count(upload: Upload, piece: UploadPiece, length: int) -> None:
 def _complete(upload: Upload, cid: str) -> DraftAttachment:
     pieces = list(upload.pieces.all())
     attachment = DraftAttachment(
-        draft=upload.draft, name=upload.name, type=type_of(upload.name), size=upload.size, cid=cid
+        draft=upload.draft, name=upload.name, type=type_of(upload.name), size=upload.size, cid=cid, key=upload.key
     )
     attachment.file.save("upload", _ChunkFile(_octets_of(pieces)), save=False)
     with transaction.atomic():

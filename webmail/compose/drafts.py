@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from django.core import signing
 from django.core.files.base import File
@@ -10,16 +13,26 @@ from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.utils import timezone
 
-from accounts.models import Identity, User
+from accounts.models import Identity, User, fold
 from webmail import html, mime
 from webmail.compose.attachments import await_parts, detach
 from webmail.compose.identities import sender_of, signature_block
 from webmail.models import Draft, DraftAttachment, Priority, forget_file
 
 PEOPLE = ("to", "cc", "bcc", "reply_to")
+SENDER = "identity"  # the name of From in forms
 FIELDS = (*PEOPLE, "subject", "text", "html")
 CHOICES = ("priority", "wants_receipt", "wants_delivery_report")
+WITH = ("account__user", "identity__account", "source__account")
 SAVED = ("account", "identity", "written_as", *FIELDS, *CHOICES, "saved_at")
+
+
+class TooMuch(Exception):
+    """The rich text is over the bounds; the draft has all else that was typed, and its former text."""
+
+    def __init__(self, draft: Draft) -> None:
+        super().__init__("too much rich text")
+        self.draft = draft
 
 
 class Conflict(Exception):
@@ -32,18 +45,27 @@ class Conflict(Exception):
 
 def change(draft: Draft, typed: Mapping[str, str], picture: Callable[[str], str | None] | None = None) -> None:
     """What somebody typed, unsaved. A field that is not named stays as it is; a choice that is not ticked is not sent, so
-    those count only where ``choices`` is named. ``picture`` knows the Content-IDs behind addresses in the rich text."""
+    those count only where ``choices`` is named. ``picture`` knows the Content-IDs behind addresses in the rich text. Raises
+    TooMuch."""
     for field in FIELDS:
-        if field in typed:
+        if field in typed and field != "html":
             setattr(draft, field, _plain(field, typed[field]))
-    if "html" in typed and draft.html:
-        draft.html = html.written(draft.html, picture)
-        draft.text = html.html_to_text(draft.html)
     if "choices" in typed:
         draft.wants_receipt = bool(typed.get("wants_receipt"))
         draft.wants_delivery_report = bool(typed.get("wants_delivery_report"))
     if typed.get("priority") in Priority.values:
         draft.priority = typed["priority"]
+    if "html" in typed:
+        _change_rich(draft, _plain("html", typed["html"]), picture)
+
+
+def _change_rich(draft: Draft, source: str, picture: Callable[[str], str | None] | None) -> None:
+    try:
+        draft.html = html.written(source, picture, whole=True) if source else ""
+    except html.TooMuch as error:
+        raise TooMuch(draft) from error
+    if source:
+        draft.text = html.html_to_text(draft.html)
 
 
 def _plain(field: str, value: str) -> str:
@@ -59,7 +81,12 @@ def write_as(draft: Draft, identity: Identity, address: str) -> None:
         _change_signature(draft, identity)
         if not draft.reply_to or (draft.identity and draft.reply_to == draft.identity.reply_to):
             draft.reply_to = identity.reply_to
-        draft.identity, draft.account = identity, identity.account
+    set_sender(draft, identity, address)
+
+
+def set_sender(draft: Draft, identity: Identity, address: str) -> None:
+    """Unsaved; but for From everything stays."""
+    draft.identity, draft.account = identity, identity.account
     another = address and address.lower() != identity.address.lower() and identity.answers_for(address)
     draft.written_as = address if another else ""
 
@@ -91,7 +118,8 @@ def make_plain(draft: Draft) -> None:
 
 @transaction.atomic
 def save(draft: Draft, revision: int | None = None) -> Draft:
-    """Save; with a ``revision``, only over that one. Raises Conflict."""
+    """Save; with a ``revision``, only over that one. What is saved: where somebody was faster with the very same (a double
+    click, an answer that was lost), theirs. Raises Conflict, and Draft.DoesNotExist if it is gone."""
     draft.saved_at = timezone.now()
     if draft.pk is None:
         return _save_new(draft)
@@ -99,7 +127,7 @@ def save(draft: Draft, revision: int | None = None) -> Draft:
     if revision is not None:
         current = current.filter(revision=revision)
     if not current.update(revision=F("revision") + 1):
-        raise Conflict(Draft.objects.get(pk=draft.pk))
+        return _same(draft, Draft.objects.select_related(*WITH).get(pk=draft.pk))
     draft.revision = (revision if revision is not None else draft.revision) + 1
     draft.save(update_fields=SAVED)
     return draft
@@ -114,8 +142,16 @@ def _save_new(draft: Draft) -> Draft:
             await_parts(draft)
     except IntegrityError as error:  # the same unsaved form came in twice at once
         draft.pk, draft._state.adding = None, True
-        raise Conflict(Draft.objects.get(message_id=draft.message_id)) from error
+        theirs = Draft.objects.select_related(*WITH).filter(account__user=draft.account.user_id)
+        return _same(draft, theirs.get(message_id=draft.message_id), error)
     return draft
+
+
+def _same(mine: Draft, theirs: Draft, error: Exception | None = None) -> Draft:
+    """Theirs, if it says what mine says."""
+    if differences(mine, theirs):
+        raise Conflict(theirs) from error
+    return theirs
 
 
 def _domain(draft: Draft) -> str:
@@ -124,10 +160,28 @@ def _domain(draft: Draft) -> str:
 
 def differences(mine: Draft, theirs: Draft) -> list[str]:
     """The fields in which two versions of a draft differ."""
-    names = [name for name in (*FIELDS, *CHOICES) if getattr(mine, name) != getattr(theirs, name)]
+    names = [SENDER] if (mine.identity_id, mine.written_as) != (theirs.identity_id, theirs.written_as) else []
+    names += [name for name in PEOPLE if _people(getattr(mine, name)) != _people(getattr(theirs, name))]
+    rest = (*FIELDS[len(PEOPLE) :], *CHOICES)
+    names += [name for name in rest if getattr(mine, name) != getattr(theirs, name)]
     if mine.html and theirs.html and "text" in names:
         names.remove("text")  # it follows from the other
     return names
+
+
+def fingerprint(draft: Draft) -> str:
+    """The same for two drafts that differ in nothing a form says but files."""
+    said = [str(getattr(draft, name)) for name in (*FIELDS, *CHOICES)]
+    if draft.html:
+        said[FIELDS.index("text")] = ""  # it follows from the other
+    said += [str(draft.identity_id), draft.written_as]
+    return hashlib.sha256(json.dumps(said).encode()).hexdigest()
+
+
+def _people(written: str) -> list[str]:
+    """Two that read the same reach the same."""
+    good, bad = mime.parse_addresses(written)
+    return [mime.format_address(replace(one, email=fold(one.email))) for one in good] + bad
 
 
 def copy_of(draft: Draft) -> Draft:
@@ -161,21 +215,33 @@ def discard(draft: Draft) -> None:
 
 
 # --- the name of a form -----------------------------------------------------------------------------------------
-# A form that is not saved yet carries the Message-ID its draft will have. Sent twice (a double click, a lost answer), it
-# is the same draft twice, and so the same message once.
+# A form carries the Message-ID that its draft has, or will have. Sent twice (a double click, a lost answer), it is the same
+# draft twice, and so the same message once; and it is known for whose it was when the draft is gone.
 
 TOKEN_SALT = "webmail.compose"  # noqa: S105  (no secret, a purpose)
 TOKEN_SECONDS = 7 * 24 * 3600
 
 
 def form_token(user: User, draft: Draft) -> str:
-    return signing.dumps([user.pk, mime.new_message_id(_domain(draft))], salt=TOKEN_SALT)
+    return signing.dumps([user.pk, draft.message_id or mime.new_message_id(_domain(draft))], salt=TOKEN_SALT)
 
 
 def message_id_of(user: User, token: str) -> str:
-    """ "" for a token that is not ours, not this person's, or too old."""
+    """ "" for a token that is not ours or not this person's. Nobody knows any more whether a form that is older than
+    TOKEN_SECONDS was sent before: it is another message, and the same one however often it comes in."""
     try:
-        owner, message_id = signing.loads(token, salt=TOKEN_SALT, max_age=TOKEN_SECONDS)
+        owner, message_id = signing.loads(token, salt=TOKEN_SALT)
     except (signing.BadSignature, ValueError, TypeError):
         return ""
-    return message_id if owner == user.pk else ""
+    if owner != user.pk:
+        return ""
+    local, _at, domain = message_id.rpartition("@")
+    return message_id if _is_fresh(token) else f"{local}.late@{domain}"
+
+
+def _is_fresh(token: str) -> bool:
+    try:
+        signing.loads(token, salt=TOKEN_SALT, max_age=TOKEN_SECONDS)
+    except signing.SignatureExpired:
+        return False
+    return True

@@ -10,6 +10,7 @@ from typing import Any, BinaryIO, cast
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
+from accounts.models import fold
 from webmail import html, mime
 from webmail.compose.identities import sender_of, signature_block, written_to_another
 from webmail.models import Draft, DraftAttachment, Priority
@@ -41,8 +42,11 @@ class Recipients:
 
     @property
     def addresses(self) -> tuple[str, ...]:
-        """Each once, for the envelope."""
-        return tuple(dict.fromkeys(person.email for person in (*self.to, *self.cc, *self.bcc)))
+        """Each once, for the envelope, as it was first written: by its case alone no server tells people apart."""
+        once: dict[str, str] = {}
+        for person in (*self.to, *self.cc, *self.bcc):
+            once.setdefault(fold(person.email), person.email)
+        return tuple(once.values())
 
 
 def recipients(draft: Draft) -> Recipients:

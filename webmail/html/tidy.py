@@ -69,8 +69,11 @@ class Tidy:
     something and was dropped (as decoded text), in order; ``elements`` how many start tags are left and ``depth`` how
     deep they go; ``body`` the attributes of <body>, ``scheme`` the colour schemes that a <meta> declares."""
 
-    def __init__(self, source: str) -> None:
-        source = _SURROGATE.sub("\ufffd", source[:MAX_SOURCE])
+    def __init__(self, source: str, share: float = 1) -> None:
+        """``share`` of the bounds is used; ``cut`` tells whether one of them was met."""
+        self.cut = len(source) > MAX_SOURCE * share
+        self.most_elements, self.most_marks, self.deepest = MAX_ELEMENTS * share, MAX_MARKS * share, MAX_DEPTH * share
+        source = _SURROGATE.sub("\ufffd", source[: int(MAX_SOURCE * share)])
         self.source = _CONTROLS.sub("", source.replace("\r\n", "\n").replace("\r", "\n"))
         self.styled = "<style" in self.source.lower()
         self.out: list[str] = []
@@ -98,7 +101,11 @@ class Tidy:
         if "&" in text:
             text = _CONTROLS.sub("", unescape(text))
         self.marks += text.count("&") + text.count("<") + text.count(">")
-        self.out.append(hide(text) if self.marks <= MAX_MARKS else text.translate(_NO_MARKS))
+        if self.marks <= self.most_marks:
+            self.out.append(hide(text))
+        else:
+            self.cut = True
+            self.out.append(text.translate(_NO_MARKS))
 
     def _not_a_tag(self, start: int) -> int:
         """A comment, a declaration, the beginning of a tag that never ends, or a mere "<". Where to go on."""
@@ -136,8 +143,10 @@ class Tidy:
             self.loads += known[2]
         name, attributes, _ = known
         if name in TAGS:
-            if self.elements < MAX_ELEMENTS:
+            if self.elements < self.most_elements:
                 self._start(name, attributes)
+            else:
+                self.cut = True
         elif name in DROPPED:
             return self._skip(name, match)
         elif name == "body":
@@ -172,6 +181,7 @@ class Tidy:
             if key not in allowed and not self._is_hint(name, key, value):
                 continue
             if len(value) > (MAX_DATA_URL if key == "src" else MAX_ATTRIBUTE):
+                self.cut = self.cut or key == "src"
                 continue
             kept[key] = f' {key}="{_quoted(key, value)}"'
         return "".join(kept.values())
@@ -187,7 +197,8 @@ class Tidy:
             ends, barriers = _ENDS[name]
             self._close(ends, barriers)
         if name not in VOID:
-            if len(self.open) >= MAX_DEPTH:
+            if len(self.open) >= self.deepest:
+                self.cut = True
                 return
             self.open.append(name)
             if len(self.open) > self.depth:

@@ -20,6 +20,7 @@ from webmail.html.sanitise import FACE, is_plain
 from webmail.html.text import text_to_html
 from webmail.html.tidy import Tidy
 
+QUOTED_SHARE = 0.9  # of the bounds, for what is quoted
 _REMOTE = re.compile(r"https?://[^\s\"'<>]{1,2000}", re.IGNORECASE)
 _CID = re.compile(r"cid:([!-;=?-~]{1,255})", re.IGNORECASE)
 _ID = re.compile(r"[!-;=?-~]{1,255}")  # of a part: what can stand in its header (RFC 5322 §3.6.4, loosely)
@@ -32,10 +33,17 @@ _ATTRIBUTES = {tag: set(names) for tag, names in ALLOWED.items()} | {"blockquote
 _SOURCE = re.compile(r'(<img\b[^>]*?\ssrc=")cid:([^"]+)(")')
 
 
-def written(source: str, picture: Callable[[str], str | None] | None = None) -> str:
+class TooMuch(ValueError):
+    """What was written is over the bounds of what is read (rules.py): some of it would be lost."""
+
+
+def written(source: str, picture: Callable[[str], str | None] | None = None, whole: bool = False) -> str:
     """Clean what was written. An image is shown from a ``cid:``, an http(s) or a data URL; of other addresses ``picture``
-    gives the Content-ID, and None lets the image go. Never raises on any text."""
-    tidy = Tidy(source)
+    gives the Content-ID, and None lets the image go. What is over the bounds is cut, with some room left to write around
+    it; of a ``whole`` text it raises TooMuch instead."""
+    tidy = Tidy(source, 1 if whole else QUOTED_SHARE)
+    if whole and tidy.cut:
+        raise TooMuch
     html = tidy.html
     if tidy.css:
         _body, html = sheet.inlined(tidy.css, tidy.body, html, tidy.elements, tidy.depth)

@@ -92,6 +92,7 @@ class DraftAttachment(models.Model):
         Message, models.SET_NULL, null=True, related_name="+"
     )  # if not the draft's source
     cid = models.CharField(max_length=120, blank=True)  # shown in the rich text as ``cid:…``
+    key = models.CharField(max_length=80, blank=True)  # of the upload by which it came
     file = models.FileField(upload_to=attachment_path, max_length=200)
 
     class Meta:
@@ -205,6 +206,7 @@ class Submission(models.Model):
     account = models.ForeignKey(Account, models.CASCADE, related_name="submissions")
     draft = models.OneToOneField(Draft, models.SET_NULL, null=True, related_name="submission")
     message_id = models.CharField(max_length=255)
+    fingerprint = models.CharField(max_length=64, blank=True)  # of what was written (compose.fingerprint)
     subject = models.TextField(blank=True)
     sender = models.CharField(max_length=320)
     recipients = models.JSONField()

@@ -26,9 +26,9 @@ from webmail.outbox.waiting import (
     recover,
     reschedule,
     retry,
-    sent_before,
     settle_as_sent,
     soon,
+    submission_of,
     submit,
 )
 
@@ -47,8 +47,8 @@ __all__ = [
     "recover",
     "reschedule",
     "retry",
-    "sent_before",
     "settle_as_sent",
     "soon",
+    "submission_of",
     "submit",
 ]

@@ -28,7 +28,7 @@ SWEEPS = timedelta(seconds=25)  # a little more than passes between two sweeps
 
 
 class AlreadySubmitted(Exception):
-    """This draft is in the outbox already."""
+    """This draft is in the outbox already, or was there."""
 
 
 # --- putting in and taking out ----------------------------------------------------------------------------------
@@ -37,7 +37,9 @@ class AlreadySubmitted(Exception):
 @transaction.atomic
 def submit(user: User, draft: Draft, at: datetime | None = None, notify: bool = False) -> Submission:
     """Put a draft into the outbox, held back for as long as the person may undo, or until a time of their choice.
-    ``notify`` asks servers to tell of delivery. Raises compose.Unsendable."""
+    ``notify`` asks servers to tell of delivery. Raises compose.Unsendable, AlreadySubmitted, and
+    Draft.DoesNotExist if it was discarded."""
+    _must_be_new(user, draft)
     people = compose.recipients(draft)
     undo_until = timezone.now() + timedelta(seconds=user.undo_send)
     with tempfile.TemporaryFile() as file:
@@ -50,7 +52,7 @@ def submit(user: User, draft: Draft, at: datetime | None = None, notify: bool = 
         submission = Submission(
             account=draft.account, draft=draft, message_id=draft.message_id, subject=draft.subject, sender=sender,
             recipients=list(people.addresses), recipient_count=len(people.addresses), size=size,
-            notify=notify or draft.wants_delivery_report,
+            notify=notify or draft.wants_delivery_report, fingerprint=compose.fingerprint(draft),
             not_before=max(at, undo_until) if at else undo_until, send_at=at,
         )  # fmt: skip
         if draft.account.files_sent:
@@ -67,6 +69,16 @@ def submit(user: User, draft: Draft, at: datetime | None = None, notify: bool = 
         raise AlreadySubmitted from error
     transaction.on_commit(lambda: changed(submission))
     return submission
+
+
+def _must_be_new(user: User, draft: Draft) -> None:
+    """While one form is being taken the same one may come in, be sent, filed and let go of with its draft. Of two at once
+    the second waits here for the first."""
+    Draft.objects.select_for_update().filter(pk=draft.pk).first()
+    if submission_of(user, draft.message_id):
+        raise AlreadySubmitted
+    if not Draft.objects.filter(pk=draft.pk).exists():
+        raise Draft.DoesNotExist
 
 
 def changed(submission: Submission) -> None:
@@ -249,11 +261,10 @@ def forget_old() -> None:
     Submission.objects.filter(raw="", sent_at__lt=timezone.now() - REMEMBER).delete()
 
 
-def sent_before(user: User, message_id: str) -> bool:
-    """True if this very message was submitted already."""
-    return (
-        Submission.objects.for_user(user).filter(message_id=message_id).exclude(state=SubmissionState.CANCELED).exists()
-    )
+def submission_of(user: User, message_id: str) -> Submission | None:
+    """By which this very message left, or is to leave."""
+    mine = Submission.objects.for_user(user).exclude(state=SubmissionState.CANCELED)
+    return mine.filter(message_id=message_id).first()
 
 
 _in_outbox = Prepared(

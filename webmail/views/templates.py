@@ -13,7 +13,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from accounts.requests import Request
 from webmail.models import Template
 from webmail.views import navigation
-from webmail.views.compose import own
+from webmail.views.composer import own
 from webmail.views.listing import number
 from webmail.views.redirection import SeeOther, notice
 

@@ -14,7 +14,7 @@ from django.views.decorators.http import require_http_methods, require_POST
 from accounts.requests import Request
 from webmail import compose
 from webmail.models import DraftAttachment, Upload
-from webmail.views.compose import own
+from webmail.views.composer import own
 from webmail.views.inserted import SHOWN, source_of
 from webmail.views.listing import number
 
@@ -24,7 +24,8 @@ KEY_LENGTH = 80
 @require_http_methods(["GET", "POST"])
 @login_required
 def begin(request: Request, pk: int) -> HttpResponse:
-    """POST ``key``, ``name`` and ``size``: how much has come of it already. GET: all that are under way."""
+    """POST ``key``, ``name`` and ``size``: how much has come of it already, or that it is there. GET: all that are under
+    way."""
     draft = own(request, pk)
     if request.method == "GET":
         return JsonResponse({"uploads": [_told(upload) for upload in draft.uploads.all()]})
@@ -33,6 +34,8 @@ def begin(request: Request, pk: int) -> HttpResponse:
         return JsonResponse({"error": _("This file has no name to go on by.")}, status=400)
     try:
         upload = compose.begin_upload(draft, key, request.POST.get("name", "")[:1000], size)
+        if isinstance(upload, DraftAttachment):
+            return JsonResponse({"key": key, "received": size} | _arrived(upload))
         attachment = compose.receive(upload, 0, b"") if not size else None
     except compose.Unsendable as error:
         return JsonResponse({"error": " ".join(error.problems.values())}, status=413)
