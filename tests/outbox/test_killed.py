@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import pytest
 
 from tests.outbox.rig import MAY_HAVE_LEFT, POINTS, Rig
+from tests.scripted_smtp import FailingSMTP
 from tests.second_client import second_client
 from tests.servers import Dovecot, SMTPServer
 
@@ -20,9 +21,10 @@ class World:
     rig: Rig
     dovecot: Dovecot
     smtp: SMTPServer
+    chunks: FailingSMTP
 
-    def write(self, address: str, subject: str) -> int:
-        incoming, outgoing = f"imap://localhost:{self.dovecot.imap_port}", f"smtp://localhost:{self.smtp.port}"
+    def write(self, address: str, subject: str, port: int = 0) -> int:
+        incoming, outgoing = f"imap://localhost:{self.dovecot.imap_port}", f"smtp://localhost:{port or self.smtp.port}"
         return self.rig.tell("write", address=address, subject=subject, incoming=incoming, outgoing=outgoing)
 
     def filed(self, address: str) -> list[str]:
@@ -32,10 +34,14 @@ class World:
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    with Dovecot() as dovecot, SMTPServer() as smtp:
-        table = {"incoming": f"imap://localhost:{dovecot.imap_port}", "outgoing": f"smtp://localhost:{smtp.port}"}
-        with Rig(tmp_path_factory.mktemp("rig"), {"kill.test": table}) as rig:
-            yield World(rig, dovecot, smtp)
+    with Dovecot() as dovecot, SMTPServer() as smtp, FailingSMTP(extensions=("PIPELINING", "CHUNKING")) as chunks:
+        incoming = f"imap://localhost:{dovecot.imap_port}"
+        table = {
+            domain: {"incoming": incoming, "outgoing": f"smtp://localhost:{port}"}
+            for domain, port in (("kill.test", smtp.port), ("chunks.test", chunks.port))
+        }
+        with Rig(tmp_path_factory.mktemp("rig"), table) as rig:
+            yield World(rig, dovecot, smtp, chunks)
 
 
 @pytest.fixture
@@ -61,6 +67,23 @@ def test_a_worker_killed_at_a_point_loses_nothing_and_sends_nothing_twice(
     assert (row["state"], row["gone"]) == ("sent", True)
     assert len(world.smtp.received) == 1
     assert world.filed(address) == [point]
+
+
+@pytest.mark.parametrize("point", [*POINTS[6:8], *MAY_HAVE_LEFT])
+def test_a_worker_killed_among_chunks_sends_nothing_twice(world: World, address: str, point: str) -> None:
+    """There the row is marked when all but the last octet has left, so that a worker killed before that sends it again."""
+    smtp, address = world.chunks, address.replace("kill.", "chunks.")
+    number = world.write(address, point, smtp.port)
+    smtp.accepted.clear()
+    assert world.rig.tell("work", numbers=[number], point=point) == [-9]
+    for _ in range(2):
+        assert world.rig.tell("work", numbers=[number], recover=True) == [0]
+    whole = point.startswith(
+        ("webmail.protocols.smtp:SMTPTransport._finish after", "webmail.outbox.sending:_sent before")
+    )
+    marked = whole or point.endswith(("_begin after", "_finish before"))
+    assert world.rig.tell("state", number=number)["state"] == ("uncertain" if marked else "sent")
+    assert len(smtp.accepted) == (whole or not marked)
 
 
 def test_many_workers_at_once_send_each_message_once(world: World, address: str) -> None:

@@ -80,11 +80,11 @@ def _send_all(line: Line, account: Account) -> None:
     until, at_once, told = time.monotonic() + TURN, 1, time.monotonic()
     while time.monotonic() < until and (jobs := claim(account, at_once)):
         began, written = time.monotonic(), dict[str, datetime]()
-        last = Once()
+        last, ahead = Once(), Ahead(jobs)
         try:
             while jobs and time.monotonic() < until:
                 job = jobs.pop(0)
-                sent = _send(line, job, last)
+                sent = _send(line, job, last, ahead)
                 last.do()  # if the server was never asked
                 if sent:
                     last = sent
@@ -115,7 +115,31 @@ class Once:
             what()
 
 
-def _send(line: Line, job: Job, last: Once) -> Once | None:
+class Ahead:
+    """The next message, read while the server takes in the one before it."""
+
+    def __init__(self, jobs: list[Job]) -> None:
+        self._jobs = jobs
+        self._row: Submission | None = None
+        self._message = b""
+
+    def read(self) -> None:
+        """What cannot be read now is read again in its turn, where that is told."""
+        self._row = None
+        if self._jobs and (row := self._jobs[0].row).size <= SMALL:
+            with contextlib.suppress(OSError), _without_bcc(row) as message:
+                self._row, self._message = row, message.read()
+
+    @contextlib.contextmanager
+    def message(self, row: Submission) -> Iterator[BinaryIO]:
+        if self._row is row:
+            yield io.BytesIO(self._message)
+            return
+        with _without_bcc(row) as message:
+            yield message
+
+
+def _send(line: Line, job: Job, last: Once, ahead: Ahead) -> Once | None:
     """If it was sent, the writing down of that, which is done while the server thinks about the envelope of the next: as
     is ``last`` here."""
     held = rates.held(job.row)
@@ -124,7 +148,7 @@ def _send(line: Line, job: Job, last: Once) -> Once | None:
         changed(job.row)
         return None
     try:
-        submitted, way = _hand_over(line, job, last)
+        submitted, way = _hand_over(line, job, last, ahead)
     except Lost:
         return None  # taken from us while we connected; nothing was handed over
     except MailError as error:
@@ -140,7 +164,7 @@ def _send(line: Line, job: Job, last: Once) -> Once | None:
     return Once(partial(_sent, job, submitted, way, timezone.now()))
 
 
-def _hand_over(line: Line, job: Job, last: Once) -> tuple[Submitted, Way]:
+def _hand_over(line: Line, job: Job, last: Once, ahead: Ahead) -> tuple[Submitted, Way]:
     """Raises MailError, and Lost before anything left."""
     row = job.row
     envelope = Envelope(row.sender, tuple(row.recipients), row.message_id, notify=row.notify)
@@ -148,12 +172,12 @@ def _hand_over(line: Line, job: Job, last: Once) -> tuple[Submitted, Way]:
     limit = way.transport.max_size
     if limit and row.size > limit:
         raise TooLarge(_("%(host)s takes at most %(limit)d octets.") % {"host": way.host, "limit": limit})
-    with _without_bcc(row) as message:
-        return line.submit(envelope, message, lambda: _begin(job), last.do)
+    with ahead.message(row) as message:
+        return line.submit(envelope, message, lambda: _begin(job), last.do, ahead.read)
 
 
 def _begin(job: Job) -> None:
-    """Committed before the first octet of the message leaves; from here on a crash leaves it uncertain. Raises Lost."""
+    """Committed before the server can have all of the message; from here on a crash leaves it uncertain. Raises Lost."""
     now = timezone.now()
     if not job.change(CLAIMED, state=SENDING, handed_over=True, begun_at=now, claimed_until=now + SENDING_CLAIM):
         raise Lost

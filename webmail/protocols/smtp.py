@@ -170,6 +170,7 @@ class SMTPTransport:
         raw: BinaryIO,
         before_data: Callable[[], None] | None = None,
         meanwhile: Callable[[], None] | None = None,
+        at_last: Callable[[], None] | None = None,
     ) -> Submitted:
         sender, recipients = self._addresses(envelope)
         size, eight_bit = _measure(raw)
@@ -186,7 +187,8 @@ class SMTPTransport:
             with smtp_errors():
                 refused = self._envelope(mail_from, recipients, notify, meanwhile or _nothing)
             send = self._send_chunks if self._smtp.has_extn("chunking") else self._send_data
-            reply = send(raw, before_data or _nothing)
+            last = send(raw, before_data or _nothing)
+            reply = self._finish(last, at_last or _nothing)
         except BaseException as error:
             if not isinstance(error, MailError) or error.connection_lost or error.code.startswith("421"):
                 self._abandon()  # 421: the server closes the connection, RFC 5321 §3.8
@@ -263,8 +265,8 @@ class SMTPTransport:
         if not 200 <= reply[0] <= 299:
             raise reply_error(*reply)
 
-    def _send_data(self, raw: BinaryIO, before_data: Callable[[], None]) -> str:  # RFC 5321 §4.1.1.4
-        """Until the final dot is out, nothing has been handed over."""
+    def _send_data(self, raw: BinaryIO, before_data: Callable[[], None]) -> bytes:  # RFC 5321 §4.1.1.4
+        """All but what it returns: until the final dot is out, nothing has been handed over."""
         with smtp_errors():
             self._in_step = False
             self._command("DATA")
@@ -277,19 +279,21 @@ class SMTPTransport:
             for block in _stuffed(raw):
                 self._push(block)
             self._nothing_said()
-        return self._finish(b".\r\n")
+        return b".\r\n"
 
-    def _send_chunks(self, raw: BinaryIO, before_data: Callable[[], None]) -> str:  # RFC 3030 §2
-        """As BDAT: nothing is doubled and no leave is waited for. Until the very last octet is out, nothing has been
-        handed over: a server that has less of a chunk than was announced has no message."""
+    def _send_chunks(self, raw: BinaryIO, before_data: Callable[[], None]) -> bytes:  # RFC 3030 §2
+        """As BDAT: nothing is doubled and no leave is waited for. All but the very last octet, which it returns: until that
+        is out, nothing has been handed over, since a server that has less of a chunk than was announced has no message."""
         ahead = CHUNKS_AHEAD if self._smtp.has_extn("pipelining") else 1  # RFC 3030 §4.2
-        before_data()
         self._in_step = False
         raw.seek(0)
         with smtp_errors():
-            chunk, owed = b"", 0
+            chunk, owed, told = b"", 0, False
             for block in _whole_lines(raw, CHUNK_LIMIT):
                 if chunk:
+                    if not told:  # it takes its time
+                        before_data()
+                        told = True
                     self._push(b"BDAT %d\r\n" % len(chunk) + chunk)
                     owed += 1
                 if owed == ahead:
@@ -300,8 +304,10 @@ class SMTPTransport:
                 self._expect(self._smtp.getreply())
             chunk = b"BDAT %d LAST\r\n" % len(chunk) + chunk
             self._push(chunk[:-1])
+            if not told:  # while the server reads
+                before_data()
             self._nothing_said()
-        return self._finish(chunk[-1:])
+        return chunk[-1:]
 
     def _push(self, octets: bytes) -> None:
         """Part of a message. A server that has had enough of it says why before it hangs up; that is what is raised."""
@@ -324,12 +330,13 @@ class SMTPTransport:
             raise reply_error(code, reply)
         raise Unreachable(clean_detail(reply), _codes(code, reply))
 
-    def _finish(self, last: bytes) -> str:
+    def _finish(self, last: bytes, at_last: Callable[[], None]) -> str:
         """What completes the message, and the answer to it. Losing the connection from here on, or an answer that is none,
         leaves it open what happened."""
         try:
             with smtp_errors():
                 self._smtp.sock.sendall(last)
+                at_last()
                 self._smtp.sock.settimeout(self._server.patience)
                 code, reply = self._smtp.getreply()
                 self._smtp.sock.settimeout(self._server.timeout)
