@@ -69,9 +69,7 @@ def drain(account: Account) -> bool:
 def _empty(account: Account) -> None:
     with Line(account) as line:
         _send_all(line, account)
-    for submission in to_file().filter(account=account).order_by("sent_at").select_related("draft")[:FILED_AT_ONCE]:
-        submission.account = account
-        filing.file(submission)
+    filing.file_all(account, list(to_file().filter(account=account).order_by("sent_at")[:FILED_AT_ONCE]))
     events.publish(account.user_id, "outbox")
 
 

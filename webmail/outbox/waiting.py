@@ -6,6 +6,7 @@ import email.utils
 import shutil
 import tempfile
 from datetime import datetime, timedelta
+from functools import partial
 from typing import BinaryIO, cast
 
 from django.core.files import File
@@ -14,7 +15,7 @@ from django.db.models import Min, Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from accounts.models import User
+from accounts.models import Account, User
 from accounts.troubles import explain
 from webmail import compose, events, mime, operations
 from webmail.leases import is_abandoned
@@ -169,20 +170,22 @@ def settle_as_sent(submission: Submission) -> bool:
 def dismiss(submission: Submission) -> None:
     """The person has read which recipients were refused; the rest was delivered."""
     Submission.objects.filter(pk=submission.pk).update(dismissed=True)
-    let_go(submission)
+    let_go(submission.account, submission.pk)
 
 
 @transaction.atomic
-def let_go(submission: Submission) -> None:
-    """Sent, filed and seen: the copy in Sent is the record now. The row stays for a while without its message, so that
+def let_go(account: Account, *numbers: int) -> None:
+    """Sent, filed and seen: the copy in Sent is the record now. The rows stay for a while without their messages, so that
     the same form coming in once more is known for what it is."""
-    done = Submission.objects.filter(pk=submission.pk, state=SubmissionState.SENT).exclude(filing=FilingState.PENDING)
-    name, draft = submission.raw.name, submission.draft
-    if not done.update(raw="", draft=None):
-        return
-    transaction.on_commit(lambda: forget_file(name))
-    if draft:
-        operations.discard_draft(draft)
+    done = Submission.objects.filter(account=account, pk__in=numbers, state=SubmissionState.SENT)
+    done = done.exclude(filing=FilingState.PENDING).exclude(raw="").order_by("pk")
+    found = list(done.select_for_update().values_list("pk", "raw", "draft_id"))
+    Submission.objects.filter(pk__in=[pk for pk, _name, _draft in found]).update(raw="", draft=None)
+    for _pk, name, _draft in found:
+        transaction.on_commit(partial(forget_file, name))
+    drafts = [draft for _pk, _name, draft in found if draft]
+    if drafts:
+        operations.discard_drafts(account, drafts)
 
 
 # --- what is due ------------------------------------------------------------------------------------------------
