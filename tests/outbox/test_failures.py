@@ -127,6 +127,30 @@ def test_refused_recipients_are_named_and_the_others_have_it(sender: Sender) -> 
     assert len(sender.server.accepted) == 1
 
 
+@pytest.mark.parametrize("extensions", [CHUNKING, ("PIPELINING",), ()], ids=["chunks", "dots", "dots one by one"])
+@pytest.mark.parametrize(
+    ("step", "code", "what"),
+    [
+        ("message", 550, "localhost would not take this message."),
+        ("message", 554, "localhost would not take this message."),
+        ("message", 552, "The message is larger than localhost takes."),
+        ("rcpt", 550, "localhost refused the recipients."),
+    ],
+)
+def test_what_the_server_would_not_have_is_named(
+    new_sender: Callable[..., Sender], extensions: tuple[str, ...], step: str, code: int, what: str
+) -> None:
+    sender = new_sender(extensions=extensions)
+    sender.server.fail(step, code)
+    submission = sender.write()
+    sender.drain()
+    submission.refresh_from_db()
+    assert submission.state == SubmissionState.REFUSED
+    assert submission.trouble.startswith(what)
+    assert submission.detail.endswith("as told")
+    assert bool(submission.refused) == (step == "rcpt")
+
+
 def test_the_last_twenty_tries_are_kept_with_the_words_of_the_server(sender: Sender) -> None:
     sender.server.fail("mail", 451)
     submission = sender.write()

@@ -22,6 +22,7 @@ from webmail.protocols.errors import (
     DeliveryUncertain,
     InsecureConnection,
     MailError,
+    MessageRefused,
     OverQuota,
     ProtocolError,
     RecipientsRefused,
@@ -187,8 +188,12 @@ class SMTPTransport:
             with smtp_errors():
                 refused = self._envelope(mail_from, recipients, notify, meanwhile or _nothing)
             send = self._send_chunks if self._smtp.has_extn("chunking") else self._send_data
-            last = send(raw, before_data or _nothing)
-            reply = self._finish(last, at_last or _nothing)
+            try:
+                reply = self._finish(send(raw, before_data or _nothing), at_last or _nothing)
+            except Refused as error:
+                if type(error) is Refused:  # it said nothing nearer, and no to nothing but the message
+                    raise MessageRefused(error.detail, error.code) from error
+                raise
         except BaseException as error:
             if not isinstance(error, MailError) or error.connection_lost or error.code.startswith("421"):
                 self._abandon()  # 421: the server closes the connection, RFC 5321 §3.8
