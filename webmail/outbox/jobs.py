@@ -19,7 +19,7 @@ from webmail.outbox.waiting import to_send
 CLAIM = timedelta(minutes=30)  # after this a claim of another machine counts as abandoned
 NEEDED = (
     "account_id", "draft_id", "message_id", "sender", "recipients", "raw", "size", "state", "notify", "recipient_count",
-    "claimed_by", "attempts", "tries",
+    "claimed_by", "attempts", "tries", "refused", "sent_at",
 )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ import logging
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, BinaryIO, cast
@@ -30,7 +30,7 @@ from webmail.outbox.jobs import Job, claim, give_back
 from webmail.outbox.line import Line, Way
 from webmail.outbox.waiting import changed, header_without, to_file, to_send
 from webmail.protocols.base import Envelope, Submitted
-from webmail.protocols.errors import DeliveryUncertain, MailError, RecipientsRefused, TooLarge
+from webmail.protocols.errors import DeliveryUncertain, MailError, RecipientsRefused, TooLarge, Unavailable
 
 log = logging.getLogger(__name__)
 SENDING_CLAIM = timedelta(hours=6)  # after this one of another machine is abandoned: a slow line takes its time
@@ -183,13 +183,31 @@ def _begin(job: Job) -> None:
 
 def _sent(job: Job, submitted: Submitted, way: Way, at: datetime) -> None:
     row = job.row
+    first, changes = row.sent_at is None, _left(row, submitted.refused, submitted.later)
+    state = SubmissionState(changes.pop("state", SubmissionState.SENT))
+    said = next(iter(submitted.later.values()), submitted.reply)
+    if state == SubmissionState.WAITING:
+        changes["trouble"] = _busy(way.host)
     job.done(
-        SENDING, SubmissionState.SENT, sent_at=at, refused=dict(submitted.refused), trouble="",
-        attempts=row.attempts + 1, relayed=way.relayed, detail=submitted.reply[:500],
-        tries=row.tried(SubmissionState.SENT, submitted.reply, way.host),
+        SENDING, state, sent_at=row.sent_at or at, attempts=row.attempts + 1, relayed=way.relayed, detail=said[:500],
+        tries=row.tried(state, said, way.host), **{"trouble": "", **changes},
     )  # fmt: skip
-    if row.source:  # type: ignore[attr-defined]
+    if submitted.later:
+        changed(row)
+    if first and row.source:  # type: ignore[attr-defined]
         _mark_source(row)
+
+
+def _left(row: Submission, refused: Mapping[str, str], later: Mapping[str, str]) -> dict[str, Any]:
+    """What a try that some recipients were not accepted in makes of the row: those of ``later`` are the ones to be tried
+    again, and nobody else, until that has been done as often as anything is."""
+    left = [one for one in row.recipients if one in later]
+    if left and row.attempts + 1 < MAX_ATTEMPTS:
+        again = next_try(row.attempts + 1)
+        return {
+            "state": SubmissionState.WAITING, "recipients": left, "not_before": again, "refused": {**row.refused, **refused}
+        }  # fmt: skip
+    return {"refused": {**row.refused, **refused, **later}}
 
 
 def _not_sent(job: Job, error: MailError, host: str) -> None:
@@ -205,13 +223,28 @@ def _not_sent(job: Job, error: MailError, host: str) -> None:
     elif error.retryable and attempts < MAX_ATTEMPTS:
         state = SubmissionState.WAITING
         changes["not_before"] = next_try(attempts)
-    if isinstance(error, RecipientsRefused):
-        changes["refused"] = dict(error.refused)
     code = error.code.partition(" ")[0]
     said = f"{code} {error.detail}" if code.isdigit() else error.detail
+    if isinstance(error, RecipientsRefused):
+        later = {one: words for one, words in error.refused.items() if words.startswith("4")}
+        changes |= _left(row, {one: words for one, words in error.refused.items() if one not in later}, later)
+        state = changes.pop("state", state)
+        if state == SubmissionState.WAITING:
+            changes["trouble"] = _busy(host)
+    if state == SubmissionState.REFUSED:
+        refused = changes.get("refused", row.refused)
+        if row.sent_at:  # others have it: that it went out is what there is to say, and for whom it did not
+            state, changes["refused"] = SubmissionState.SENT, {**dict.fromkeys(row.recipients, said), **refused}
+        elif refused:  # nobody has it: what is done with it next concerns all of them
+            changes["recipients"] = list(dict.fromkeys([*row.recipients, *refused]))
     job.done(SubmissionState(row.state), state, **changes, tries=row.tried(state, said, host))
     log.info("submission %s: %s (%s)", row.pk, type(error).__name__, error.detail[:200])
     changed(row)
+
+
+def _busy(host: str) -> str:
+    trouble = explain(Unavailable(), host)
+    return f"{trouble.what} {trouble.advice}"
 
 
 def next_try(attempts: int) -> datetime:

@@ -123,11 +123,13 @@ def reschedule(submission: Submission, at: datetime) -> bool:
 @transaction.atomic
 def cancel(submission: Submission) -> Draft | None:
     """Take it back to be edited; None if it is too late. The only states to come back from are those in which nothing
-    was handed over, or the server said no."""
+    was handed over, or the server said no. Of what some have got comes back what goes to the others."""
     if submission.draft is None:
         return None  # nothing to come back to: it would be lost
+    if draft := _rest(submission):
+        return draft
     back = (SubmissionState.WAITING, SubmissionState.REFUSED, SubmissionState.UNCERTAIN)
-    mine = Submission.objects.filter(pk=submission.pk, state__in=back)
+    mine = Submission.objects.filter(pk=submission.pk, state__in=back, sent_at=None)
     if not mine.update(state=SubmissionState.CANCELED):
         return None
     submission.refresh_from_db()
@@ -138,6 +140,22 @@ def cancel(submission: Submission) -> Draft | None:
         draft.message_id = mime.new_message_id(submission.sender.rpartition("@")[2])
         draft.save(update_fields=["message_id"])
     transaction.on_commit(lambda: events.publish(submission.account.user_id, "outbox"))
+    return draft
+
+
+def _rest(submission: Submission) -> Draft | None:
+    """A draft of its own for those who did not get it; the submission is done with, and filed."""
+    ended = (SubmissionState.WAITING, SubmissionState.REFUSED, SubmissionState.UNCERTAIN, SubmissionState.SENT)
+    partly = Submission.objects.filter(pk=submission.pk, state__in=ended, dismissed=False).exclude(sent_at=None)
+    row = partly.select_for_update().first()
+    if row is None or not row.missing or row.draft is None:
+        return None
+    missing, draft = row.missing, compose.copy_of(row.draft)
+    draft.to, draft.cc, draft.bcc = ", ".join(missing), "", ""
+    draft.save(update_fields=["to", "cc", "bcc"])
+    partly.update(state=SubmissionState.SENT, dismissed=True, trouble="", detail="")
+    let_go(row.account, row.pk)
+    transaction.on_commit(lambda: events.publish(row.account.user_id, "outbox"))
     return draft
 
 

@@ -212,12 +212,14 @@ class Envelope:
 
 @dataclass(frozen=True, slots=True)
 class Submitted:
-    """Accepted for delivery; ``refused`` names recipients that were not (reply text by address), ``reply`` the final words;
-    ``notified`` says that the server promised to tell of delivery."""
+    """Accepted for delivery; ``refused`` names recipients that were not (reply text by address, as it was given), ``later``
+    those for whom the server wants to be asked again (4yz), ``reply`` the final words; ``notified`` says that the server
+    promised to tell of delivery."""
 
     refused: Mapping[str, str] = field(default_factory=dict)
     reply: str = ""
     notified: bool = False
+    later: Mapping[str, str] = field(default_factory=dict)
 
 
 class Watch(Protocol):

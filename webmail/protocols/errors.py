@@ -95,7 +95,8 @@ class MessageRefused(Refused):
 
 
 class RecipientsRefused(Refused):
-    """Every recipient was refused. ``refused`` maps the address to the server's reply."""
+    """No recipient was accepted, and one at least was refused for good. ``refused`` maps the address, as it was given, to
+    the server's reply, 4yz ones included."""
 
     def __init__(self, refused: dict[str, str], detail: str = "", code: str = "") -> None:
         super().__init__(detail or "; ".join(f"{address}: {reply}" for address, reply in refused.items()), code)

@@ -179,7 +179,7 @@ class SMTPTransport:
             raise TooLarge(f"the message has {size} octets, the server takes {self.max_size}", "SIZE")
         if self._smtp.sock is None:
             raise Unreachable("the connection was lost earlier")
-        unicode_needed = not all(map(str.isascii, (sender, *recipients)))
+        unicode_needed = not all(map(str.isascii, (sender, *recipients.values())))
         notify = envelope.notify and self._smtp.has_extn("dsn")
         mail_from = self._mail_from(sender, size, eight_bit, unicode_needed)
         if notify:  # RFC 3461 §4.3, §4.4
@@ -202,15 +202,17 @@ class SMTPTransport:
             else:
                 self._reset()
             raise
-        return Submitted(refused, reply, notify)
+        later = {address: words for address, words in refused.items() if words.startswith("4")}  # RFC 5321 §4.2.1
+        return Submitted({a: words for a, words in refused.items() if a not in later}, reply, notify, later)
 
-    def _addresses(self, envelope: Envelope) -> tuple[str, list[str]]:
+    def _addresses(self, envelope: Envelope) -> tuple[str, dict[str, str]]:
+        """Sender and, by recipient, the address as it goes into the command."""
         if not envelope.recipients:
             raise Refused("there is no recipient")
         unicode_offered = self._smtp.has_extn("smtputf8")
         return (
             _address(envelope.sender, unicode_offered),
-            [_address(recipient, unicode_offered) for recipient in envelope.recipients],
+            {recipient: _address(recipient, unicode_offered) for recipient in envelope.recipients},
         )
 
     def _mail_from(self, sender: str, size: int, eight_bit: bool, unicode_needed: bool) -> str:  # RFC 5321 §4.1.1.2
@@ -224,9 +226,9 @@ class SMTPTransport:
         return " ".join(words)
 
     def _envelope(
-        self, mail_from: str, recipients: list[str], notify: bool, meanwhile: Callable[[], None]
+        self, mail_from: str, recipients: dict[str, str], notify: bool, meanwhile: Callable[[], None]
     ) -> dict[str, str]:
-        """MAIL and RCPT; the replies of refused recipients by address. Raises if nobody was accepted."""
+        """MAIL and RCPT; the replies of recipients that were not accepted. Raises if nobody was."""
         pipelining = self._smtp.has_extn("pipelining")  # RFC 2920
         replies: dict[str, tuple[int, bytes]] = {}
         if not pipelining:
@@ -234,8 +236,8 @@ class SMTPTransport:
             meanwhile()
             self._expect(self._smtp.getreply())
         for start in range(0, len(recipients), PIPELINE_LIMIT):
-            batch = recipients[start : start + PIPELINE_LIMIT]
-            commands = [f"RCPT TO:<{recipient}>{_notify(recipient) if notify else ''}" for recipient in batch]
+            batch = list(recipients)[start : start + PIPELINE_LIMIT]
+            commands = [f"RCPT TO:<{recipients[one]}>{_notify(recipients[one]) if notify else ''}" for one in batch]
             if pipelining:
                 first = [mail_from] if start == 0 else []
                 self._command("\r\n".join(first + commands))
