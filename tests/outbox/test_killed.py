@@ -23,9 +23,9 @@ class World:
     smtp: SMTPServer
     chunks: FailingSMTP
 
-    def write(self, address: str, subject: str, port: int = 0) -> int:
+    def write(self, address: str, subject: str, port: int = 0, **fields: str) -> int:
         incoming, outgoing = f"imap://localhost:{self.dovecot.imap_port}", f"smtp://localhost:{port or self.smtp.port}"
-        return self.rig.tell("write", address=address, subject=subject, incoming=incoming, outgoing=outgoing)
+        return self.rig.tell("write", address=address, subject=subject, incoming=incoming, outgoing=outgoing, **fields)
 
     def filed(self, address: str) -> list[str]:
         with second_client(self.dovecot, address) as client:
@@ -84,6 +84,35 @@ def test_a_worker_killed_among_chunks_sends_nothing_twice(world: World, address:
     marked = whole or point.endswith(("_begin after", "_finish before"))
     assert world.rig.tell("state", number=number)["state"] == ("uncertain" if marked else "sent")
     assert len(smtp.accepted) == (whole or not marked)
+
+
+@pytest.mark.parametrize("point", POINTS)
+@pytest.mark.parametrize("again", [False, True], ids=["first try", "second try"])
+def test_a_worker_killed_while_some_are_to_wait_sends_to_nobody_twice(
+    world: World, address: str, point: str, again: bool
+) -> None:
+    """One of two recipients is to wait; the worker dies in the try for both, or in the one for who is left."""
+    number = world.write(address, point, to="later@example.org, ola@example.org")
+    world.smtp.clear()
+    world.smtp.refuse["later@example.org"] = "450 4.2.0 Later"
+    if again:
+        assert world.rig.tell("work", numbers=[number]) == [0]
+        world.smtp.refuse.clear()
+        world.rig.tell("come_due", number=number)
+    filing = "outbox.filing" in point
+    assert world.rig.tell("work", numbers=[number], point=point) == [0 if filing and not again else -9]
+    world.smtp.refuse.clear()
+    for _ in range(2):
+        world.rig.tell("come_due", number=number)
+        assert world.rig.tell("work", numbers=[number], recover=True) == [0]
+    reached = [recipient for received in world.smtp.received for recipient in received.recipients]
+    assert len(reached) == len(set(reached))
+    if point in MAY_HAVE_LEFT:
+        assert world.rig.tell("state", number=number)["state"] == "uncertain"
+        return
+    assert world.rig.tell("state", number=number)["state"] == "sent"
+    assert sorted(reached) == ["later@example.org", "ola@example.org"]
+    assert world.filed(address) == [point]
 
 
 def test_many_workers_at_once_send_each_message_once(world: World, address: str) -> None:
