@@ -107,6 +107,16 @@ def _recipients(host: str) -> tuple[str, str]:
     return _("%(host)s refused the recipients.") % {"host": host}, _("Check the addresses, then send again.")
 
 
+def _message(host: str) -> tuple[str, str]:
+    return (
+        _("%(host)s would not take this message.") % {"host": host},
+        _(
+            "It has nothing against the recipients. Its words say why: text, links or a kind of file that it takes for harmful, "
+            "perhaps. Change the message, then send again."
+        ),
+    )
+
+
 def _uncertain(host: str) -> tuple[str, str]:
     return (
         _("The connection to %(host)s was lost just after the message was handed over.") % {"host": host},
@@ -124,6 +134,7 @@ def _state(host: str) -> tuple[str, str]:
 
 _EXPLANATIONS = (
     (errors.RecipientsRefused, _recipients),
+    (errors.MessageRefused, _message),
     (errors.TooLarge, _too_large),
     (errors.OverQuota, _quota),
     (errors.NoPermission, _permission),

@@ -80,7 +80,7 @@ class Rig:
 # --- the program ------------------------------------------------------------------------------------------------------
 
 
-def write(address: str, subject: str, incoming: str, outgoing: str) -> int:
+def write(address: str, subject: str, incoming: str, outgoing: str, to: str = "ola@example.org") -> int:
     """A submission of an account that is made if there is none."""
     from accounts.models import Account, Identity, User
     from tests.servers import PASSWORD
@@ -95,8 +95,18 @@ def write(address: str, subject: str, incoming: str, outgoing: str) -> int:
         account.save()
         Identity.objects.create(account=account, address=address, is_default=True)
         Mailbox.objects.create(account=account, name="Sent", remote_name="Sent", role="sent")
-    draft = compose.new(account.user, to="ola@example.org", subject=subject, text="Hello\n" * 10)
+    draft = compose.new(account.user, to=to, subject=subject, text="Hello\n" * 10)
     return outbox.submit(account.user, compose.save(draft)).pk
+
+
+def come_due(number: int) -> None:
+    """What waits for its next try has waited long enough."""
+    from django.utils import timezone
+
+    from webmail.models import Submission, SubmissionState
+
+    waiting = Submission.objects.filter(pk=number, state=SubmissionState.WAITING)
+    waiting.update(not_before=timezone.now())
 
 
 def work(numbers: list[int], point: str = "", recover: bool = False) -> list[int]:
@@ -159,7 +169,7 @@ def main() -> None:
 
     django.setup()
     call_command("migrate", verbosity=0)
-    verbs: dict[str, Callable[..., Any]] = {"write": write, "work": work, "state": state}
+    verbs: dict[str, Callable[..., Any]] = {"write": write, "come_due": come_due, "work": work, "state": state}
     for line in sys.stdin:
         told = json.loads(line)
         print(json.dumps(verbs[told.pop("what")](**told)), flush=True)

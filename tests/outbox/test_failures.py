@@ -13,6 +13,7 @@ from tests.scripted_smtp import CLOSE, STALL, STEPS
 from tests.servers import Certificate
 from webmail import outbox
 from webmail.models import Submission, SubmissionState
+from webmail.outbox import sending
 
 CODES = (421, 450, 451, 452, 535, 550, 552, 554)
 CHUNKING = ("CHUNKING", "SIZE 1000000", "8BITMIME")
@@ -125,6 +126,113 @@ def test_refused_recipients_are_named_and_the_others_have_it(sender: Sender) -> 
     assert list(submission.refused) == ["nobody@example.org"]
     assert submission.needs_person
     assert len(sender.server.accepted) == 1
+
+
+def accepted_by(sender: Sender) -> list[bytes]:
+    return [command.split()[1] for command in sender.server.commands if command.startswith(b"RCPT")]
+
+
+def test_a_recipient_who_is_to_wait_gets_it_later_and_nobody_twice(sender: Sender) -> None:
+    sender.server.fail("rcpt", 450, times=1)
+    submission = sender.write(to="later@example.org, ola@example.org")
+    sender.drain()
+    submission.refresh_from_db()
+    assert (submission.state, submission.recipients) == (SubmissionState.WAITING, ["later@example.org"])
+    assert (submission.refused, submission.missing) == ({}, ["later@example.org"])
+    assert timedelta(seconds=25) < submission.not_before - timezone.now() <= timedelta(seconds=30)
+    first = submission.sent_at
+    sender.server.commands.clear()
+    go_on(sender)
+    submission.refresh_from_db()
+    assert (submission.state, submission.sent_at, submission.missing) == (SubmissionState.SENT, first, [])
+    assert accepted_by(sender) == [b"TO:<later@example.org>"]
+    assert len(sender.server.accepted) == 2
+    assert not submission.raw
+
+
+@pytest.mark.parametrize("last", [450, 550])
+def test_a_recipient_who_never_gets_it_is_told_of_and_the_others_have_it(
+    sender: Sender, monkeypatch: pytest.MonkeyPatch, last: int
+) -> None:
+    monkeypatch.setattr(sending, "MAX_ATTEMPTS", 3)
+    sender.server.fail("rcpt", 450, times=1)
+    submission = sender.write(to="never@example.org, ola@example.org")
+    sender.drain()
+    sender.server.fail("rcpt", last)
+    for _ in range(4):
+        sender.drain()
+    submission.refresh_from_db()
+    assert submission.state == SubmissionState.SENT
+    assert list(submission.refused) == ["never@example.org"]
+    assert submission.refused["never@example.org"].startswith(str(last))
+    assert submission.needs_person
+    assert len(sender.server.accepted) == 1
+
+
+def test_where_nobody_has_it_those_who_are_to_wait_still_get_it(sender: Sender) -> None:
+    replies = iter([550, 450])
+    usual = sender.server._answer
+
+    def answer(talk: object, step: str, reply: bytes) -> bool:
+        if step == "rcpt" and (code := next(replies, 0)):
+            talk.say(b"%d as told" % code)  # type: ignore[attr-defined]
+            return False
+        return usual(talk, step, reply)  # type: ignore[arg-type]
+
+    sender.server._answer = answer  # type: ignore[method-assign,assignment]
+    submission = sender.write(to="no@example.org, later@example.org")
+    sender.drain()
+    submission.refresh_from_db()
+    assert (submission.state, submission.recipients) == (SubmissionState.WAITING, ["later@example.org"])
+    sender.drain()
+    submission.refresh_from_db()
+    assert (submission.state, list(submission.refused)) == (SubmissionState.SENT, ["no@example.org"])
+    assert len(sender.server.accepted) == 1
+
+
+@pytest.mark.parametrize("code", [450, 550])
+def test_what_comes_back_of_what_others_have_goes_to_the_rest_alone(sender: Sender, code: int) -> None:
+    sender.server.fail("rcpt", code, times=1)
+    submission = sender.write(to="rest@example.org, ola@example.org")
+    sender.drain()
+    submission.refresh_from_db()
+    draft = outbox.cancel(submission)
+    assert draft is not None
+    assert (draft.to, draft.cc, draft.bcc, draft.text.strip()) == ("rest@example.org", "", "", "Hello")
+    assert draft.message_id != submission.message_id
+    sender.server.commands.clear()
+    go_on(sender)
+    assert accepted_by(sender) == []
+    submission.refresh_from_db()
+    assert (submission.state, submission.needs_person, bool(submission.raw)) == (SubmissionState.SENT, False, False)
+    assert outbox.cancel(submission) is None
+    outbox.submit(sender.account.user, draft)
+    sender.drain()
+    assert accepted_by(sender) == [b"TO:<rest@example.org>"]
+
+
+@pytest.mark.parametrize("extensions", [CHUNKING, ("PIPELINING",), ()], ids=["chunks", "dots", "dots one by one"])
+@pytest.mark.parametrize(
+    ("step", "code", "what"),
+    [
+        ("message", 550, "localhost would not take this message."),
+        ("message", 554, "localhost would not take this message."),
+        ("message", 552, "The message is larger than localhost takes."),
+        ("rcpt", 550, "localhost refused the recipients."),
+    ],
+)
+def test_what_the_server_would_not_have_is_named(
+    new_sender: Callable[..., Sender], extensions: tuple[str, ...], step: str, code: int, what: str
+) -> None:
+    sender = new_sender(extensions=extensions)
+    sender.server.fail(step, code)
+    submission = sender.write()
+    sender.drain()
+    submission.refresh_from_db()
+    assert submission.state == SubmissionState.REFUSED
+    assert submission.trouble.startswith(what)
+    assert submission.detail.endswith("as told")
+    assert bool(submission.refused) == (step == "rcpt")
 
 
 def test_the_last_twenty_tries_are_kept_with_the_words_of_the_server(sender: Sender) -> None:

@@ -11,6 +11,7 @@ from django.core import signing
 from django.core.files.base import ContentFile
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
+from pytest_django import DjangoCaptureOnCommitCallbacks
 
 from tests.letters import letter
 from tests.views.conftest import Person, work_off
@@ -104,13 +105,16 @@ def test_a_file_that_is_too_large_is_refused_and_the_text_kept(alice: Person, se
     assert not Submission.objects.exists()
 
 
-def test_a_discarded_draft_is_gone_with_its_files(alice: Person) -> None:
+def test_a_discarded_draft_is_gone_with_its_files(
+    alice: Person, django_capture_on_commit_callbacks: DjangoCaptureOnCommitCallbacks
+) -> None:
     draft = begin(alice, text="Never mind")
     upload = ContentFile(b"octets", name="note.txt")
     alice.post(f"/drafts/{draft.pk}/", {"do": "attach", "revision": draft.revision, "files": upload})
     attachment = DraftAttachment.objects.get()
     storage, name = attachment.file.storage, attachment.file.name
-    alice.post(f"/drafts/{draft.pk}/", {"do": "discard"})
+    with django_capture_on_commit_callbacks(execute=True):
+        alice.post(f"/drafts/{draft.pk}/", {"do": "discard"})
     assert not Draft.objects.exists()
     assert not storage.exists(name)
 

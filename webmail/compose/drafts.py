@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 
 from django.core import signing
 from django.core.files.base import File
@@ -15,9 +16,9 @@ from django.utils import timezone
 
 from accounts.models import Identity, User, fold
 from webmail import html, mime
-from webmail.compose.attachments import await_parts, detach
+from webmail.compose.attachments import await_parts
 from webmail.compose.identities import sender_of, signature_block
-from webmail.models import Draft, DraftAttachment, Priority, forget_file
+from webmail.models import Draft, DraftAttachment, Priority, UploadPiece, forget_file
 
 PEOPLE = ("to", "cc", "bcc", "reply_to")
 SENDER = "identity"  # the name of From in forms
@@ -206,12 +207,20 @@ def copy_of(draft: Draft) -> Draft:
 
 
 def discard(draft: Draft) -> None:
-    for attachment in draft.attachments.all():
-        detach(attachment)
-    pieces = [piece.file.name for upload in draft.uploads.all() for piece in upload.pieces.all()]
-    draft.delete()
-    for name in pieces:
-        forget_file(name)
+    if draft.pk:
+        discard_all([draft.pk])
+        draft.pk = None
+
+
+def discard_all(numbers: Sequence[int]) -> None:
+    """Drafts by their numbers, with their files, which go when that is committed."""
+    files = [
+        *DraftAttachment.objects.filter(draft__in=numbers).values_list("file", flat=True),
+        *UploadPiece.objects.filter(upload__draft__in=numbers).values_list("file", flat=True),
+    ]
+    Draft.objects.filter(pk__in=numbers).delete()
+    for name in files:
+        transaction.on_commit(partial(forget_file, name))
 
 
 # --- the name of a form -----------------------------------------------------------------------------------------

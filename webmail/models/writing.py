@@ -198,6 +198,7 @@ class Submission(models.Model):
     waiting → claimed (one worker, by a conditional update) → sending (the message is being handed over) → sent.
     A worker that dies while *claimed* handed nothing over: back to waiting. One that dies while *sending* leaves the
     submission *uncertain*: the program never sends it again, the person decides. Filing in Sent is a step of its own.
+    What went out to some and is tried again for others has ``sent_at`` already, and only the others for ``recipients``.
     *Scheduled* is what waits for a time that the person chose (``send_at``). ``tries`` are the last KEPT_TRIES attempts:
     of each ``at`` (ISO 8601), ``host``, ``how`` (a SubmissionState: what it came to) and ``said``, the server's words."""
 
@@ -255,8 +256,17 @@ class Submission(models.Model):
             self.state == SubmissionState.WAITING
             and self.send_at is not None
             and not self.attempts
+            and self.sent_at is None
             and self.not_before > timezone.now()
         )
+
+    @property
+    def missing(self) -> list[str]:
+        """Who did not get it, of something that others got."""
+        if self.sent_at is None:
+            return []
+        waiting = [] if self.state == SubmissionState.SENT else self.recipients
+        return list(dict.fromkeys([*waiting, *self.refused]))
 
     def tried(self, how: str, said: str, host: str) -> list[dict[str, str]]:
         """The tries with one more, for the caller to save."""

@@ -19,7 +19,7 @@ verbs      what pages ask for
 from __future__ import annotations
 
 from webmail.operations.conversations import mute, silence, split
-from webmail.operations.drafts import discard_draft, mirror, unmirror
+from webmail.operations.drafts import discard_draft, discard_drafts, mirror, unmirror
 from webmail.operations.folders import (
     DEFAULT_NAMES,
     create_mailbox,
@@ -54,6 +54,7 @@ __all__ = [
     "destroy_mailbox",
     "discard",
     "discard_draft",
+    "discard_drafts",
     "due",
     "fail",
     "forget_old",

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import logging
 import tempfile
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import BinaryIO, cast
 
+from django.db import transaction
 from django.utils import timezone
 
 from accounts.models import Account
@@ -43,26 +45,34 @@ def _pause(draft: Draft) -> timedelta:
     return min(PAUSE + timedelta(seconds=compose.encoded_size(draft) / OCTETS_A_SECOND), LONGEST)
 
 
-def unmirror(account: Account, number: int) -> None:
-    """The draft of this number is sent or discarded: its copies go at once, and so does one that is being put there. What
-    waits to put one there cannot begin before this is committed, and then sees that the draft is gone."""
-    putting = _mirrors(account.pk, number)
+def unmirror(account: Account, *numbers: int) -> None:
+    """Drafts of these numbers are sent or discarded: their copies go at once, and so does one that is being put there. What
+    waits to put one there cannot begin before this is committed, and then sees that its draft is gone."""
+    putting = _mirrors(account.pk, *numbers)
     putting.filter(state=OperationState.PENDING).update(not_before=timezone.now())
-    copies = DraftCopy.objects.filter(account=account, draft_number=number)
-    if copies.exists() or putting.filter(state=OperationState.REPLAYING).exists():
+    copies = DraftCopy.objects.filter(account=account, draft_number__in=numbers)
+    there = set(copies.values_list("draft_number", flat=True))
+    there.update(op.payload["draft"] for op in putting.filter(state=OperationState.REPLAYING))
+    for number in sorted(there):
         submit(account, MirrorDraft.name, {"draft": number})
 
 
-def _mirrors(account: int, number: int) -> OperationQuerySet:
-    return Operation.objects.filter(account_id=account, kind=MirrorDraft.name, payload__draft=number)
+def _mirrors(account: int, *numbers: int) -> OperationQuerySet:
+    return Operation.objects.filter(account_id=account, kind=MirrorDraft.name, payload__draft__in=numbers)
 
 
 def discard_draft(draft: Draft) -> None:
     """Here and on the server."""
-    account, number = draft.account, draft.pk
-    compose.discard(draft)
-    if number:
-        unmirror(account, number)
+    if draft.pk:
+        discard_drafts(draft.account, [draft.pk])
+        draft.pk = None
+
+
+@transaction.atomic
+def discard_drafts(account: Account, numbers: Sequence[int]) -> None:
+    """As discard_draft, by their numbers."""
+    compose.discard_all(numbers)
+    unmirror(account, *numbers)
 
 
 @kind

@@ -1,8 +1,8 @@
 """The way out: a draft becomes a submission row, a worker hands it to the server once, a copy is filed in Sent.
 
 Sending is the one step that cannot be repeated (see models.Submission for the states). A row is claimed by a conditional
-update; the state *sending* is committed before the first octet of the message leaves, so that a crash tells afterwards
-whether anything may have gone out.
+update; the state *sending* is committed before the server can have the last octet of the message, so that a crash tells
+afterwards whether it may have gone out.
 
 waiting    what goes in, what comes back out, what is due
 sending    one worker at a time empties an account's outbox, over one connection (line)

@@ -17,6 +17,10 @@ from webmail.models import Submission, SubmissionState
 from webmail.outbox.waiting import to_send
 
 CLAIM = timedelta(minutes=30)  # after this a claim of another machine counts as abandoned
+NEEDED = (
+    "account_id", "draft_id", "message_id", "sender", "recipients", "raw", "size", "state", "notify", "recipient_count",
+    "claimed_by", "attempts", "tries", "refused", "sent_at",
+)  # fmt: skip
 
 
 class Job:
@@ -67,9 +71,7 @@ def claim(account: Account, most: int) -> list[Job]:
     ids = list(free.order_by("not_before", "pk").values_list("pk", flat=True)[:most])
     if not ids or not _take(free.filter(pk__in=ids), name, now):
         return []
-    ours = (
-        Submission.objects.filter(pk__in=ids, claimed_by=name).order_by("not_before", "pk").defer("subject", "trouble")
-    )
+    ours = Submission.objects.filter(pk__in=ids, claimed_by=name).order_by("not_before", "pk").only(*NEEDED)
     jobs = [Job(submission) for submission in ours.annotate(source=F("draft__source_id"))]
     for job in jobs:
         job.row.account = account

@@ -80,10 +80,15 @@ class Line:
         return self._account.open_transport()
 
     def submit(
-        self, envelope: Envelope, message: BinaryIO, begin: Callable[[], None], meanwhile: Callable[[], None]
+        self,
+        envelope: Envelope,
+        message: BinaryIO,
+        begin: Callable[[], None],
+        meanwhile: Callable[[], None],
+        at_last: Callable[[], None],
     ) -> tuple[Submitted, Way]:
         """Hand it over. A connection that served before may have died or be tired of us: if that shows before ``begin``
-        was called, when none of this message has left, it is tried once more over a new one. Raises MailError."""
+        was called, when no server can have this message, it is tried once more over a new one. Raises MailError."""
         way, begun = self.way(envelope.sender), False
 
         def begin_once() -> None:
@@ -93,14 +98,14 @@ class Line:
 
         served, way.served = way.served, True
         try:
-            return way.transport.submit(envelope, message, begin_once, meanwhile), way
+            return way.transport.submit(envelope, message, begin_once, meanwhile, at_last), way
         except MailError as error:
             if begun or not served or not (error.connection_lost or error.code.startswith("421")):
                 raise
         way.transport.close()
         way = self.way(envelope.sender)
         way.served = True
-        return way.transport.submit(envelope, message, begin), way
+        return way.transport.submit(envelope, message, begin, at_last=at_last), way
 
     def close(self) -> None:
         for way in self._ways.values():

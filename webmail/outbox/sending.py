@@ -12,7 +12,7 @@ import logging
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, BinaryIO, cast
@@ -30,7 +30,7 @@ from webmail.outbox.jobs import Job, claim, give_back
 from webmail.outbox.line import Line, Way
 from webmail.outbox.waiting import changed, header_without, to_file, to_send
 from webmail.protocols.base import Envelope, Submitted
-from webmail.protocols.errors import DeliveryUncertain, MailError, RecipientsRefused, TooLarge
+from webmail.protocols.errors import DeliveryUncertain, MailError, RecipientsRefused, TooLarge, Unavailable
 
 log = logging.getLogger(__name__)
 SENDING_CLAIM = timedelta(hours=6)  # after this one of another machine is abandoned: a slow line takes its time
@@ -69,9 +69,7 @@ def drain(account: Account) -> bool:
 def _empty(account: Account) -> None:
     with Line(account) as line:
         _send_all(line, account)
-    for submission in to_file().filter(account=account).order_by("sent_at").select_related("draft")[:FILED_AT_ONCE]:
-        submission.account = account
-        filing.file(submission)
+    filing.file_all(account, list(to_file().filter(account=account).order_by("sent_at")[:FILED_AT_ONCE]))
     events.publish(account.user_id, "outbox")
 
 
@@ -80,11 +78,11 @@ def _send_all(line: Line, account: Account) -> None:
     until, at_once, told = time.monotonic() + TURN, 1, time.monotonic()
     while time.monotonic() < until and (jobs := claim(account, at_once)):
         began, written = time.monotonic(), dict[str, datetime]()
-        last = Once()
+        last, ahead = Once(), Ahead(jobs)
         try:
             while jobs and time.monotonic() < until:
                 job = jobs.pop(0)
-                sent = _send(line, job, last)
+                sent = _send(line, job, last, ahead)
                 last.do()  # if the server was never asked
                 if sent:
                     last = sent
@@ -115,7 +113,31 @@ class Once:
             what()
 
 
-def _send(line: Line, job: Job, last: Once) -> Once | None:
+class Ahead:
+    """The next message, read while the server takes in the one before it."""
+
+    def __init__(self, jobs: list[Job]) -> None:
+        self._jobs = jobs
+        self._row: Submission | None = None
+        self._message = b""
+
+    def read(self) -> None:
+        """What cannot be read now is read again in its turn, where that is told."""
+        self._row = None
+        if self._jobs and (row := self._jobs[0].row).size <= SMALL:
+            with contextlib.suppress(OSError), _without_bcc(row) as message:
+                self._row, self._message = row, message.read()
+
+    @contextlib.contextmanager
+    def message(self, row: Submission) -> Iterator[BinaryIO]:
+        if self._row is row:
+            yield io.BytesIO(self._message)
+            return
+        with _without_bcc(row) as message:
+            yield message
+
+
+def _send(line: Line, job: Job, last: Once, ahead: Ahead) -> Once | None:
     """If it was sent, the writing down of that, which is done while the server thinks about the envelope of the next: as
     is ``last`` here."""
     held = rates.held(job.row)
@@ -124,7 +146,7 @@ def _send(line: Line, job: Job, last: Once) -> Once | None:
         changed(job.row)
         return None
     try:
-        submitted, way = _hand_over(line, job, last)
+        submitted, way = _hand_over(line, job, last, ahead)
     except Lost:
         return None  # taken from us while we connected; nothing was handed over
     except MailError as error:
@@ -140,7 +162,7 @@ def _send(line: Line, job: Job, last: Once) -> Once | None:
     return Once(partial(_sent, job, submitted, way, timezone.now()))
 
 
-def _hand_over(line: Line, job: Job, last: Once) -> tuple[Submitted, Way]:
+def _hand_over(line: Line, job: Job, last: Once, ahead: Ahead) -> tuple[Submitted, Way]:
     """Raises MailError, and Lost before anything left."""
     row = job.row
     envelope = Envelope(row.sender, tuple(row.recipients), row.message_id, notify=row.notify)
@@ -148,12 +170,12 @@ def _hand_over(line: Line, job: Job, last: Once) -> tuple[Submitted, Way]:
     limit = way.transport.max_size
     if limit and row.size > limit:
         raise TooLarge(_("%(host)s takes at most %(limit)d octets.") % {"host": way.host, "limit": limit})
-    with _without_bcc(row) as message:
-        return line.submit(envelope, message, lambda: _begin(job), last.do)
+    with ahead.message(row) as message:
+        return line.submit(envelope, message, lambda: _begin(job), last.do, ahead.read)
 
 
 def _begin(job: Job) -> None:
-    """Committed before the first octet of the message leaves; from here on a crash leaves it uncertain. Raises Lost."""
+    """Committed before the server can have all of the message; from here on a crash leaves it uncertain. Raises Lost."""
     now = timezone.now()
     if not job.change(CLAIMED, state=SENDING, handed_over=True, begun_at=now, claimed_until=now + SENDING_CLAIM):
         raise Lost
@@ -161,13 +183,31 @@ def _begin(job: Job) -> None:
 
 def _sent(job: Job, submitted: Submitted, way: Way, at: datetime) -> None:
     row = job.row
+    first, changes = row.sent_at is None, _left(row, submitted.refused, submitted.later)
+    state = SubmissionState(changes.pop("state", SubmissionState.SENT))
+    said = next(iter(submitted.later.values()), submitted.reply)
+    if state == SubmissionState.WAITING:
+        changes["trouble"] = _busy(way.host)
     job.done(
-        SENDING, SubmissionState.SENT, sent_at=at, refused=dict(submitted.refused), trouble="",
-        attempts=row.attempts + 1, relayed=way.relayed, detail=submitted.reply[:500],
-        tries=row.tried(SubmissionState.SENT, submitted.reply, way.host),
+        SENDING, state, sent_at=row.sent_at or at, attempts=row.attempts + 1, relayed=way.relayed, detail=said[:500],
+        tries=row.tried(state, said, way.host), **{"trouble": "", **changes},
     )  # fmt: skip
-    if row.source:  # type: ignore[attr-defined]
+    if submitted.later:
+        changed(row)
+    if first and row.source:  # type: ignore[attr-defined]
         _mark_source(row)
+
+
+def _left(row: Submission, refused: Mapping[str, str], later: Mapping[str, str]) -> dict[str, Any]:
+    """What a try that some recipients were not accepted in makes of the row: those of ``later`` are the ones to be tried
+    again, and nobody else, until that has been done as often as anything is."""
+    left = [one for one in row.recipients if one in later]
+    if left and row.attempts + 1 < MAX_ATTEMPTS:
+        again = next_try(row.attempts + 1)
+        return {
+            "state": SubmissionState.WAITING, "recipients": left, "not_before": again, "refused": {**row.refused, **refused}
+        }  # fmt: skip
+    return {"refused": {**row.refused, **refused, **later}}
 
 
 def _not_sent(job: Job, error: MailError, host: str) -> None:
@@ -183,13 +223,28 @@ def _not_sent(job: Job, error: MailError, host: str) -> None:
     elif error.retryable and attempts < MAX_ATTEMPTS:
         state = SubmissionState.WAITING
         changes["not_before"] = next_try(attempts)
-    if isinstance(error, RecipientsRefused):
-        changes["refused"] = dict(error.refused)
     code = error.code.partition(" ")[0]
     said = f"{code} {error.detail}" if code.isdigit() else error.detail
+    if isinstance(error, RecipientsRefused):
+        later = {one: words for one, words in error.refused.items() if words.startswith("4")}
+        changes |= _left(row, {one: words for one, words in error.refused.items() if one not in later}, later)
+        state = changes.pop("state", state)
+        if state == SubmissionState.WAITING:
+            changes["trouble"] = _busy(host)
+    if state == SubmissionState.REFUSED:
+        refused = changes.get("refused", row.refused)
+        if row.sent_at:  # others have it: that it went out is what there is to say, and for whom it did not
+            state, changes["refused"] = SubmissionState.SENT, {**dict.fromkeys(row.recipients, said), **refused}
+        elif refused:  # nobody has it: what is done with it next concerns all of them
+            changes["recipients"] = list(dict.fromkeys([*row.recipients, *refused]))
     job.done(SubmissionState(row.state), state, **changes, tries=row.tried(state, said, host))
     log.info("submission %s: %s (%s)", row.pk, type(error).__name__, error.detail[:200])
     changed(row)
+
+
+def _busy(host: str) -> str:
+    trouble = explain(Unavailable(), host)
+    return f"{trouble.what} {trouble.advice}"
 
 
 def next_try(attempts: int) -> datetime:

@@ -6,6 +6,7 @@ import email.utils
 import shutil
 import tempfile
 from datetime import datetime, timedelta
+from functools import partial
 from typing import BinaryIO, cast
 
 from django.core.files import File
@@ -14,7 +15,7 @@ from django.db.models import Min, Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from accounts.models import User
+from accounts.models import Account, User
 from accounts.troubles import explain
 from webmail import compose, events, mime, operations
 from webmail.leases import is_abandoned
@@ -134,11 +135,13 @@ def reschedule(submission: Submission, at: datetime) -> bool:
 @transaction.atomic
 def cancel(submission: Submission) -> Draft | None:
     """Take it back to be edited; None if it is too late. The only states to come back from are those in which nothing
-    was handed over, or the server said no."""
+    was handed over, or the server said no. Of what some have got comes back what goes to the others."""
     if submission.draft is None:
         return None  # nothing to come back to: it would be lost
+    if draft := _rest(submission):
+        return draft
     back = (SubmissionState.WAITING, SubmissionState.REFUSED, SubmissionState.UNCERTAIN)
-    mine = Submission.objects.filter(pk=submission.pk, state__in=back)
+    mine = Submission.objects.filter(pk=submission.pk, state__in=back, sent_at=None)
     if not mine.update(state=SubmissionState.CANCELED):
         return None
     submission.refresh_from_db()
@@ -149,6 +152,22 @@ def cancel(submission: Submission) -> Draft | None:
         draft.message_id = mime.new_message_id(submission.sender.rpartition("@")[2])
         draft.save(update_fields=["message_id"])
     transaction.on_commit(lambda: events.publish(submission.account.user_id, "outbox"))
+    return draft
+
+
+def _rest(submission: Submission) -> Draft | None:
+    """A draft of its own for those who did not get it; the submission is done with, and filed."""
+    ended = (SubmissionState.WAITING, SubmissionState.REFUSED, SubmissionState.UNCERTAIN, SubmissionState.SENT)
+    partly = Submission.objects.filter(pk=submission.pk, state__in=ended, dismissed=False).exclude(sent_at=None)
+    row = partly.select_for_update().first()
+    if row is None or not row.missing or row.draft is None:
+        return None
+    missing, draft = row.missing, compose.copy_of(row.draft)
+    draft.to, draft.cc, draft.bcc = ", ".join(missing), "", ""
+    draft.save(update_fields=["to", "cc", "bcc"])
+    partly.update(state=SubmissionState.SENT, dismissed=True, trouble="", detail="")
+    let_go(row.account, row.pk)
+    transaction.on_commit(lambda: events.publish(row.account.user_id, "outbox"))
     return draft
 
 
@@ -181,20 +200,22 @@ def settle_as_sent(submission: Submission) -> bool:
 def dismiss(submission: Submission) -> None:
     """The person has read which recipients were refused; the rest was delivered."""
     Submission.objects.filter(pk=submission.pk).update(dismissed=True)
-    let_go(submission)
+    let_go(submission.account, submission.pk)
 
 
 @transaction.atomic
-def let_go(submission: Submission) -> None:
-    """Sent, filed and seen: the copy in Sent is the record now. The row stays for a while without its message, so that
+def let_go(account: Account, *numbers: int) -> None:
+    """Sent, filed and seen: the copy in Sent is the record now. The rows stay for a while without their messages, so that
     the same form coming in once more is known for what it is."""
-    done = Submission.objects.filter(pk=submission.pk, state=SubmissionState.SENT).exclude(filing=FilingState.PENDING)
-    name, draft = submission.raw.name, submission.draft
-    if not done.update(raw="", draft=None):
-        return
-    transaction.on_commit(lambda: forget_file(name))
-    if draft:
-        operations.discard_draft(draft)
+    done = Submission.objects.filter(account=account, pk__in=numbers, state=SubmissionState.SENT)
+    done = done.exclude(filing=FilingState.PENDING).exclude(raw="").order_by("pk")
+    found = list(done.select_for_update().values_list("pk", "raw", "draft_id"))
+    Submission.objects.filter(pk__in=[pk for pk, _name, _draft in found]).update(raw="", draft=None)
+    for _pk, name, _draft in found:
+        transaction.on_commit(partial(forget_file, name))
+    drafts = [draft for _pk, _name, draft in found if draft]
+    if drafts:
+        operations.discard_drafts(account, drafts)
 
 
 # --- what is due ------------------------------------------------------------------------------------------------

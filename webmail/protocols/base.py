@@ -212,12 +212,14 @@ class Envelope:
 
 @dataclass(frozen=True, slots=True)
 class Submitted:
-    """Accepted for delivery; ``refused`` names recipients that were not (reply text by address), ``reply`` the final words;
-    ``notified`` says that the server promised to tell of delivery."""
+    """Accepted for delivery; ``refused`` names recipients that were not (reply text by address, as it was given), ``later``
+    those for whom the server wants to be asked again (4yz), ``reply`` the final words; ``notified`` says that the server
+    promised to tell of delivery."""
 
     refused: Mapping[str, str] = field(default_factory=dict)
     reply: str = ""
     notified: bool = False
+    later: Mapping[str, str] = field(default_factory=dict)
 
 
 class Watch(Protocol):
@@ -347,10 +349,12 @@ class Transport(Protocol):
         raw: BinaryIO,
         before_data: Callable[[], None] | None = None,
         meanwhile: Callable[[], None] | None = None,
+        at_last: Callable[[], None] | None = None,
     ) -> Submitted:
-        """Calls ``before_data`` when recipients were accepted and before any of the message leaves; what it raises ends
-        the attempt with nothing handed over. ``meanwhile`` is work for the time in which the server thinks about the
-        envelope; it is not called if it never comes to that.
+        """Calls ``before_data`` when recipients were accepted and before the server can have all of the message; what it
+        raises ends the attempt with nothing handed over. ``meanwhile`` is work for the time in which the server thinks
+        about the envelope, ``at_last`` for that in which it takes the message in; they are not called if it never comes
+        to that, and raise nothing.
 
         Streams ``raw`` (CRLF lines). Raises RecipientsRefused if nobody was accepted, TooLarge, Unavailable (4yz),
         Refused (5yz), and DeliveryUncertain once the final dot may have been read but no reply came."""

@@ -7,7 +7,7 @@ MailError                     .detail (the server's words) .code (RFC 5530, RFC 
   Unavailable                 [UNAVAILABLE] [INUSE] [LIMIT], 4yz          retryable with backoff
   ProtocolError               unparsable, out of step, over a bound       connection_lost, retryable once
   Refused                     NO without a better class, 5yz              permanent
-    NotFound AlreadyExists NoPermission OverQuota TooLarge RecipientsRefused(.refused)
+    NotFound AlreadyExists NoPermission OverQuota TooLarge MessageRefused RecipientsRefused(.refused)
   StateLost                   the mailbox must be read again from nothing
   DeliveryUncertain           connection lost after DATA: never retried by the program; the person decides
   Unsupported                 asked for what the capabilities deny: a bug in the caller
@@ -90,8 +90,13 @@ class TooLarge(Refused):
     """The message exceeds what the server takes."""
 
 
+class MessageRefused(Refused):
+    """The server took sender and recipients, and will not have what is in the message."""
+
+
 class RecipientsRefused(Refused):
-    """Every recipient was refused. ``refused`` maps the address to the server's reply."""
+    """No recipient was accepted, and one at least was refused for good. ``refused`` maps the address, as it was given, to
+    the server's reply, 4yz ones included."""
 
     def __init__(self, refused: dict[str, str], detail: str = "", code: str = "") -> None:
         super().__init__(detail or "; ".join(f"{address}: {reply}" for address, reply in refused.items()), code)

@@ -396,6 +396,7 @@ class MemoryTransport:
         raw: BinaryIO,
         before_data: Callable[[], None] | None = None,
         meanwhile: Callable[[], None] | None = None,
+        at_last: Callable[[], None] | None = None,
     ) -> Submitted:
         raw.seek(0)
         octets = raw.read()

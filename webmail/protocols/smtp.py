@@ -22,6 +22,7 @@ from webmail.protocols.errors import (
     DeliveryUncertain,
     InsecureConnection,
     MailError,
+    MessageRefused,
     OverQuota,
     ProtocolError,
     RecipientsRefused,
@@ -170,6 +171,7 @@ class SMTPTransport:
         raw: BinaryIO,
         before_data: Callable[[], None] | None = None,
         meanwhile: Callable[[], None] | None = None,
+        at_last: Callable[[], None] | None = None,
     ) -> Submitted:
         sender, recipients = self._addresses(envelope)
         size, eight_bit = _measure(raw)
@@ -177,7 +179,7 @@ class SMTPTransport:
             raise TooLarge(f"the message has {size} octets, the server takes {self.max_size}", "SIZE")
         if self._smtp.sock is None:
             raise Unreachable("the connection was lost earlier")
-        unicode_needed = not all(map(str.isascii, (sender, *recipients)))
+        unicode_needed = not all(map(str.isascii, (sender, *recipients.values())))
         notify = envelope.notify and self._smtp.has_extn("dsn")
         mail_from = self._mail_from(sender, size, eight_bit, unicode_needed)
         if notify:  # RFC 3461 §4.3, §4.4
@@ -186,7 +188,12 @@ class SMTPTransport:
             with smtp_errors():
                 refused = self._envelope(mail_from, recipients, notify, meanwhile or _nothing)
             send = self._send_chunks if self._smtp.has_extn("chunking") else self._send_data
-            reply = send(raw, before_data or _nothing)
+            try:
+                reply = self._finish(send(raw, before_data or _nothing), at_last or _nothing)
+            except Refused as error:
+                if type(error) is Refused:  # it said nothing nearer, and no to nothing but the message
+                    raise MessageRefused(error.detail, error.code) from error
+                raise
         except BaseException as error:
             if not isinstance(error, MailError) or error.connection_lost or error.code.startswith("421"):
                 self._abandon()  # 421: the server closes the connection, RFC 5321 §3.8
@@ -195,15 +202,17 @@ class SMTPTransport:
             else:
                 self._reset()
             raise
-        return Submitted(refused, reply, notify)
+        later = {address: words for address, words in refused.items() if words.startswith("4")}  # RFC 5321 §4.2.1
+        return Submitted({a: words for a, words in refused.items() if a not in later}, reply, notify, later)
 
-    def _addresses(self, envelope: Envelope) -> tuple[str, list[str]]:
+    def _addresses(self, envelope: Envelope) -> tuple[str, dict[str, str]]:
+        """Sender and, by recipient, the address as it goes into the command."""
         if not envelope.recipients:
             raise Refused("there is no recipient")
         unicode_offered = self._smtp.has_extn("smtputf8")
         return (
             _address(envelope.sender, unicode_offered),
-            [_address(recipient, unicode_offered) for recipient in envelope.recipients],
+            {recipient: _address(recipient, unicode_offered) for recipient in envelope.recipients},
         )
 
     def _mail_from(self, sender: str, size: int, eight_bit: bool, unicode_needed: bool) -> str:  # RFC 5321 §4.1.1.2
@@ -217,9 +226,9 @@ class SMTPTransport:
         return " ".join(words)
 
     def _envelope(
-        self, mail_from: str, recipients: list[str], notify: bool, meanwhile: Callable[[], None]
+        self, mail_from: str, recipients: dict[str, str], notify: bool, meanwhile: Callable[[], None]
     ) -> dict[str, str]:
-        """MAIL and RCPT; the replies of refused recipients by address. Raises if nobody was accepted."""
+        """MAIL and RCPT; the replies of recipients that were not accepted. Raises if nobody was."""
         pipelining = self._smtp.has_extn("pipelining")  # RFC 2920
         replies: dict[str, tuple[int, bytes]] = {}
         if not pipelining:
@@ -227,8 +236,8 @@ class SMTPTransport:
             meanwhile()
             self._expect(self._smtp.getreply())
         for start in range(0, len(recipients), PIPELINE_LIMIT):
-            batch = recipients[start : start + PIPELINE_LIMIT]
-            commands = [f"RCPT TO:<{recipient}>{_notify(recipient) if notify else ''}" for recipient in batch]
+            batch = list(recipients)[start : start + PIPELINE_LIMIT]
+            commands = [f"RCPT TO:<{recipients[one]}>{_notify(recipients[one]) if notify else ''}" for one in batch]
             if pipelining:
                 first = [mail_from] if start == 0 else []
                 self._command("\r\n".join(first + commands))
@@ -263,8 +272,8 @@ class SMTPTransport:
         if not 200 <= reply[0] <= 299:
             raise reply_error(*reply)
 
-    def _send_data(self, raw: BinaryIO, before_data: Callable[[], None]) -> str:  # RFC 5321 §4.1.1.4
-        """Until the final dot is out, nothing has been handed over."""
+    def _send_data(self, raw: BinaryIO, before_data: Callable[[], None]) -> bytes:  # RFC 5321 §4.1.1.4
+        """All but what it returns: until the final dot is out, nothing has been handed over."""
         with smtp_errors():
             self._in_step = False
             self._command("DATA")
@@ -277,19 +286,21 @@ class SMTPTransport:
             for block in _stuffed(raw):
                 self._push(block)
             self._nothing_said()
-        return self._finish(b".\r\n")
+        return b".\r\n"
 
-    def _send_chunks(self, raw: BinaryIO, before_data: Callable[[], None]) -> str:  # RFC 3030 §2
-        """As BDAT: nothing is doubled and no leave is waited for. Until the very last octet is out, nothing has been
-        handed over: a server that has less of a chunk than was announced has no message."""
+    def _send_chunks(self, raw: BinaryIO, before_data: Callable[[], None]) -> bytes:  # RFC 3030 §2
+        """As BDAT: nothing is doubled and no leave is waited for. All but the very last octet, which it returns: until that
+        is out, nothing has been handed over, since a server that has less of a chunk than was announced has no message."""
         ahead = CHUNKS_AHEAD if self._smtp.has_extn("pipelining") else 1  # RFC 3030 §4.2
-        before_data()
         self._in_step = False
         raw.seek(0)
         with smtp_errors():
-            chunk, owed = b"", 0
+            chunk, owed, told = b"", 0, False
             for block in _whole_lines(raw, CHUNK_LIMIT):
                 if chunk:
+                    if not told:  # it takes its time
+                        before_data()
+                        told = True
                     self._push(b"BDAT %d\r\n" % len(chunk) + chunk)
                     owed += 1
                 if owed == ahead:
@@ -300,8 +311,10 @@ class SMTPTransport:
                 self._expect(self._smtp.getreply())
             chunk = b"BDAT %d LAST\r\n" % len(chunk) + chunk
             self._push(chunk[:-1])
+            if not told:  # while the server reads
+                before_data()
             self._nothing_said()
-        return self._finish(chunk[-1:])
+        return chunk[-1:]
 
     def _push(self, octets: bytes) -> None:
         """Part of a message. A server that has had enough of it says why before it hangs up; that is what is raised."""
@@ -324,12 +337,13 @@ class SMTPTransport:
             raise reply_error(code, reply)
         raise Unreachable(clean_detail(reply), _codes(code, reply))
 
-    def _finish(self, last: bytes) -> str:
+    def _finish(self, last: bytes, at_last: Callable[[], None]) -> str:
         """What completes the message, and the answer to it. Losing the connection from here on, or an answer that is none,
         leaves it open what happened."""
         try:
             with smtp_errors():
                 self._smtp.sock.sendall(last)
+                at_last()
                 self._smtp.sock.settimeout(self._server.patience)
                 code, reply = self._smtp.getreply()
                 self._smtp.sock.settimeout(self._server.timeout)

@@ -89,7 +89,10 @@ def cancel(request: Request, pk: int) -> HttpResponse:
         operations.discard_draft(draft)
         notice(request, _("Message discarded."))
         return back(request, reverse("outbox"))
-    notice(request, _("Not sent. Here it is to be changed."))
+    if submission.missing:
+        notice(request, _("This goes to those who did not get it. The others have it."))
+    else:
+        notice(request, _("Not sent. Here it is to be changed."))
     return SeeOther(reverse("draft", args=[draft.pk]))
 
 
