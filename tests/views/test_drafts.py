@@ -361,3 +361,25 @@ def test_a_form_of_weeks_ago_of_a_draft_that_is_gone_loses_no_word(
     alice.post(path, {**form, "do": "discard"})
     alice.post(path, {**form, "do": "save"})
     assert Draft.objects.get().text == "Written since"
+
+
+# --- how many ---------------------------------------------------------------------------------------------------
+
+
+def test_beyond_so_many_drafts_none_is_begun_and_what_was_written_is_shown(
+    alice: Person, bob: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("webmail.compose.drafts.MAX_DRAFTS", 2)
+    path = f"/drafts/{begin(alice, text='First').pk}/"
+    begin(alice, text="Second")
+    page = alice.post("/compose/", {"to": "ola@example.org", "text": "Third", "do": "send"})
+    assert page.status_code == 422
+    assert "There are 2 drafts already. Discard some first." in page.content.decode()
+    assert page.context["draft"].text == "Third"
+    told = alice.post("/compose/", {"text": "Third", "do": "save"}, **JSON)
+    assert (told.status_code, list(told.json())) == (422, ["error"])
+    assert alice.post(path, {"text": "First, changed", "revision": "1", "do": "save"}).status_code == 303
+    clash = alice.post(path, {"text": "First, otherwise", "revision": "1", "do": "save"})
+    assert clash.context["draft"].text == "First, otherwise"
+    assert Draft.objects.count() == 2
+    begin(bob, text="His own")

@@ -149,3 +149,21 @@ def test_a_picture_whose_last_answer_was_lost_is_still_told_where_it_is(alice: P
     begin(alice, draft, size=100)
     told = give(alice, draft, 0, OCTETS[:100], "&inline=1").json()
     assert begin(alice, draft, size=100).json()["picture"] == told["picture"]
+
+
+def test_what_has_begun_and_not_ended_is_removed_without_script(alice: Person, draft: Draft) -> None:
+    begin(alice, draft)
+    give(alice, draft, 0, OCTETS[:1_000_000])
+    file = UploadPiece.objects.get().file
+    page = alice.get(f"/drafts/{draft.pk}/").content.decode()
+    button = f'name="do" value="forget-{Upload.objects.get().pk}"'
+    assert "Kart over øya.png" in page
+    assert "1.0 MB of 2.5 MB came" in page
+    assert button in page
+    form = {"to": draft.to, "subject": "Kart", "text": "Her", "revision": str(draft.revision)}
+    after = alice.client.post(
+        f"/drafts/{draft.pk}/", form | {"do": f"forget-{Upload.objects.get().pk}"}, follow=True
+    ).content.decode()
+    assert "Kart over øya.png" not in after
+    assert not Upload.objects.exists()
+    assert not file.storage.exists(file.name)

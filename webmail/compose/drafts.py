@@ -13,14 +13,17 @@ from django.core.files.base import File
 from django.db import IntegrityError, transaction
 from django.db.models import F
 from django.utils import timezone
+from django.utils.translation import gettext as _
 
 from accounts.models import Identity, User, fold
 from webmail import html, mime
-from webmail.compose.attachments import await_parts
+from webmail.compose.attachments import ANSWER, await_parts
 from webmail.compose.identities import sender_of, signature_block
+from webmail.compose.letter import Unsendable
 from webmail.models import Draft, DraftAttachment, Priority, UploadPiece, forget_file
 
 PEOPLE = ("to", "cc", "bcc", "reply_to")
+MAX_DRAFTS = 10_000  # of one person, being written
 SENDER = "identity"  # the name of From in forms
 FIELDS = (*PEOPLE, "subject", "text", "html")
 CHOICES = ("priority", "wants_receipt", "wants_delivery_report")
@@ -33,6 +36,14 @@ class TooMuch(Exception):
 
     def __init__(self, draft: Draft) -> None:
         super().__init__("too much rich text")
+        self.draft = draft
+
+
+class TooMany(Unsendable):
+    """The person has as many drafts as one may have; this one is not saved."""
+
+    def __init__(self, draft: Draft) -> None:
+        super().__init__({"drafts": _("There are %(n)s drafts already. Discard some first.") % {"n": MAX_DRAFTS}})
         self.draft = draft
 
 
@@ -120,7 +131,8 @@ def make_plain(draft: Draft) -> None:
 @transaction.atomic
 def save(draft: Draft, revision: int | None = None) -> Draft:
     """Save; with a ``revision``, only over that one. What is saved: where somebody was faster with the very same (a double
-    click, an answer that was lost), theirs. Raises Conflict, and Draft.DoesNotExist if it is gone."""
+    click, an answer that was lost), theirs. Raises Conflict, TooMany, and Draft.DoesNotExist if it is
+    gone."""
     draft.saved_at = timezone.now()
     if draft.pk is None:
         return _save_new(draft)
@@ -135,6 +147,9 @@ def save(draft: Draft, revision: int | None = None) -> Draft:
 
 
 def _save_new(draft: Draft) -> Draft:
+    known = Draft.objects.for_user(draft.account.user_id).being_written()
+    if draft.kind != ANSWER and known.count() >= MAX_DRAFTS:
+        raise TooMany(draft)
     draft.message_id = draft.message_id or mime.new_message_id(_domain(draft))
     draft.revision = 1
     try:

@@ -21,7 +21,7 @@ from accounts.models import Account, Identity
 from accounts.requests import Request
 from accounts.troubles import Trouble
 from webmail import compose, html, operations
-from webmail.models import Draft, DraftAttachment, Priority, Template
+from webmail.models import Draft, Priority, Template
 from webmail.views import navigation
 from webmail.views.inserted import cid_of, source_of
 from webmail.views.listing import number
@@ -52,17 +52,23 @@ def whole(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
             return view(request, *args, **kwargs)
         except compose.TooMuch as error:
             return _too_much(request, error.draft)
+        except compose.TooMany as error:
+            return _refused(request, error.draft, error.problems)
 
     return wrapper
 
 
 def _too_much(request: Request, draft: Draft) -> HttpResponse:
     said = _("This rich text is too long or too intricate to be kept whole. Take out some of what is quoted or pasted.")
-    if request.headers.get("Accept") == "application/json":
-        return JsonResponse({"error": said}, status=422)
     draft.revision = number(request.POST.get("revision", ""))
     draft.html = draft.html or html.paragraphs(draft.text)
-    return page(request, draft, problems={"html": said}, status=422)
+    return _refused(request, draft, {"html": said})
+
+
+def _refused(request: Request, draft: Draft, problems: dict[str, str]) -> HttpResponse:
+    if request.headers.get("Accept") == "application/json":
+        return JsonResponse({"error": " ".join(problems.values())}, status=422)
+    return page(request, draft, problems=problems, status=422)
 
 
 def drafts(request: Request) -> Any:
@@ -96,11 +102,14 @@ def fill(request: Request, draft: Draft) -> None:
 
 
 def attachments(request: Request, draft: Draft) -> dict[str, str]:
-    gone = request.POST.get("do", "").partition("detach-")[2]
-    if gone:
-        attachment = DraftAttachment.objects.filter(draft=draft, pk=number(gone)).first()
-        if attachment:
-            compose.detach(attachment)
+    """Take off what a button says, put on what the form brings; what is wrong with that."""
+    what, _dash, gone = request.POST.get("do", "").partition("-")
+    attachment = draft.attachments.filter(pk=number(gone)).first() if what == "detach" else None
+    if attachment:
+        compose.detach(attachment)
+    begun = draft.uploads.filter(pk=number(gone)).first() if what == "forget" else None
+    if begun:
+        compose.forget_upload(begun)
     problems: dict[str, str] = {}
     for upload in request.FILES.getlist("files"):
         try:
@@ -154,6 +163,7 @@ def page(
         "title": titles[draft.kind] if draft.kind in titles else draft.subject or _("New message"),
         "senders": _senders(request, draft),
         "attachments": list(draft.attachments.filter(cid="")) if draft.pk else [],
+        "begun": list(draft.uploads.all()) if draft.pk else [],
         "pictures": list(draft.attachments.exclude(cid="")) if draft.pk else [],
         "problems": problems,
         "answers": request.method == "POST",  # the page has what was handed in

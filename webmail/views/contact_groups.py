@@ -43,7 +43,11 @@ def letter(request: Request, pk: int) -> HttpResponse:
     if not people:
         problem(request, _("Nobody in this group has a mail address."))
         return SeeOther(reverse("contact-group", args=[pk]))
-    draft = compose.save(compose.new(request.user, to=", ".join(people)))
+    try:
+        draft = compose.save(compose.new(request.user, to=", ".join(people)))
+    except compose.Unsendable as error:
+        problem(request, " ".join(error.problems.values()))
+        return SeeOther(reverse("contact-group", args=[pk]))
     return SeeOther(reverse("draft", args=[draft.pk]))
 
 
