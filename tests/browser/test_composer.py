@@ -443,3 +443,180 @@ def test_without_script_a_message_has_all_its_fields_files_and_templates(
     assert [part.get_content() for part in arrived.iter_attachments()] == ["the plan"]
     with second_client(world.dovecot, other) as theirs:
         theirs.await_message("By form")
+
+
+def test_what_is_typed_on_in_a_draft_sent_from_another_tab_is_a_new_draft(
+    visit: Visit, world: World, address: str, new_address: Callable[[str], str]
+) -> None:
+    friend = new_address("imap.test")
+    visit.enter(address)
+    visit.send_at_once()
+    visit.write(friend, "Left already", "As sent")
+    page = visit.page
+    saved(world, "Left already", text="As sent")
+    expect(page).to_have_url(re.compile("/drafts/"))
+    draft, other = page.url, visit.context.new_page()
+    other.goto(draft)
+    other.get_by_role("button", name="Send", exact=True).click()
+    expect(other.locator("#toast")).to_contain_text("Sending to")
+    with second_client(world.dovecot, friend) as theirs:
+        theirs.await_message("Left already")
+    page.locator("textarea#text").fill("As sent, and a second thought")
+    expect(page.locator("[data-notes]")).to_contain_text("The message has left already")
+    expect(page).not_to_have_url(draft)
+    eventually(
+        lambda: any(one["text"] == "As sent, and a second thought" for one in draft_of(world, "Left already")), "kept"
+    )
+    page.reload()
+    expect(page.locator("textarea#text")).to_have_value("As sent, and a second thought")
+    assert len(world.smtp.received) == 1
+
+
+def test_a_window_of_its_own_keeps_and_sends_what_is_written(
+    visit: Visit, world: World, address: str, new_address: Callable[[str], str]
+) -> None:
+    friend = new_address("imap.test")
+    visit.enter(address)
+    visit.send_at_once()
+    page = visit.page
+    docked = visit.new_message()
+    fill(docked, friend, "On its own", "Begun in the page")
+    with visit.context.expect_page() as opened:
+        docked.get_by_role("button", name="Open in a window of its own").click()
+    own = opened.value
+    expect(page.locator(".float")).to_have_count(0)
+    expect(own.locator("textarea#text")).to_have_value("Begun in the page")
+    expect(own.locator("#nav")).to_have_count(0)
+    own.locator("textarea#text").fill("Ended in a window of its own")
+    saved(world, "On its own", text="Ended in a window of its own")
+    expect(own).to_have_url(re.compile(r"/drafts/\d+/\?alone=1$"))
+    own.get_by_role("button", name="Send", exact=True).click()
+    expect(own.get_by_role("status")).to_contain_text("Sending to")
+    expect(own.get_by_role("status")).to_contain_text("This window can be closed.")
+    with second_client(world.dovecot, friend) as theirs:
+        assert "Ended in a window" in theirs.await_message("On its own").get_content()
+    assert len(world.smtp.received) == 1
+
+
+def test_mail_links_of_other_pages_are_opened_in_the_composer(visit: Visit, address: str) -> None:
+    # The browser would ask its person, who is not there.
+    visit.context.add_init_script(
+        "Navigator.prototype.registerProtocolHandler = (...given) => { window.given = given; }"
+    )
+    visit.enter(address)
+    page = visit.page
+    page.goto(f"{visit.url}/settings/")
+    page.get_by_role("button", name="Use Postkasse for mail links").click()
+    expect(page.locator("#mail-links").get_by_role("status")).to_contain_text("The browser asks now")
+    scheme, opens = page.evaluate("window.given")
+    assert scheme == "mailto"
+    link = "mailto:ola@example.org?subject=Blåbær & bær&body=1 + 1\r\nis 2"
+    page.goto(opens.replace("%s", page.evaluate("link => encodeURIComponent(encodeURI(link))", link)))
+    expect(page.locator("input[name=to]")).to_have_value("ola@example.org")
+    expect(page.get_by_label("Subject")).to_have_value("Blåbær")  # an "&" of the text would be written %26
+    expect(page.locator("textarea#text")).to_have_value(re.compile(r"^1 \+ 1\nis 2\n"))
+
+
+def test_a_file_that_is_cancelled_on_its_way_leaves_nothing_and_does_not_go_out(
+    visit: Visit, world: World, address: str, new_address: Callable[[str], str], tmp_path: Path
+) -> None:
+    friend = new_address("imap.test")
+    (tmp_path / "big.bin").write_bytes(os.urandom(3_000_000))
+    visit.enter(address)
+    visit.send_at_once()
+    visit.write(friend, "Without it", "No file.")
+    page = visit.page
+    held: list[Route] = []
+
+    def hold_the_second(route: Route) -> None:
+        if "offset=0" in route.request.url:
+            route.continue_()
+        else:
+            held.append(route)
+
+    page.route(re.compile(r"/uploads/[^/]+/\?offset="), hold_the_second)
+    page.locator("#files").set_input_files(tmp_path / "big.bin")
+    expect(page.locator(".file", has_text="big.bin")).to_contain_text("1.0 MB of 3.0 MB")
+    assert world.app.rows("SELECT * FROM webmail_uploadpiece")
+    page.get_by_role("button", name="Remove big.bin").click()
+    expect(page.locator(".file")).to_have_count(0)
+    eventually(lambda: not world.app.rows("SELECT * FROM webmail_upload"), "the upload is forgotten")
+    assert not world.app.rows("SELECT * FROM webmail_uploadpiece")
+    page.get_by_role("button", name="Send", exact=True).click()
+    expect(page.locator("#toast")).to_contain_text("Sending to")
+    with second_client(world.dovecot, friend) as theirs:
+        assert list(theirs.await_message("Without it").iter_attachments()) == []
+
+
+def test_people_are_suggested_from_the_address_book_and_from_mail(
+    visit: Visit, world: World, address: str, elsewhere: SecondClient
+) -> None:
+    elsewhere.append(letter("Hello", "Hi.", sender="Olga Strand <olga@example.org>"))
+    visit.enter(address)
+    page = visit.page
+    page.goto(f"{visit.url}/contacts/creation/")
+    page.get_by_label("Name", exact=True).fill("Ola Nordmann")
+    page.get_by_label("Mail addresses").fill("ola@example.org")
+    page.get_by_role("button", name="Save").click()
+    page.goto(f"{visit.url}/compose/")
+    to = page.get_by_role("combobox", name="To", exact=True)
+    world.app.sweep()
+
+    def suggested() -> bool:
+        to.fill("")
+        to.press_sequentially("ol")
+        options = page.locator(".suggested [role=option]")
+        expect(options.first).to_be_visible()
+        return options.count() == 2
+
+    eventually(suggested, "both are suggested")
+    page.locator(".suggested [role=option]", has_text="Olga").click()
+    to.press_sequentially("ola@")
+    expect(page.locator(".suggested [role=option]")).to_have_count(1)
+    to.press("Enter")
+    expect(page.locator("input[name=to]")).to_have_value(
+        "Olga Strand <olga@example.org>, Ola Nordmann <ola@example.org>"
+    )
+
+
+COVERED = """async () => {
+    const hidden = [];
+    for (const one of document.querySelectorAll("#main :is(a[href], button, input:not([type=hidden]), select, textarea)")) {
+        if (!one.checkVisibility({ visibilityProperty: true }) || one.closest(".vh")) continue;
+        const reached = ["start", "center", "end"].some((block) => {
+            one.scrollIntoView({ block, behavior: "instant" });
+            const { x, y, width, height } = one.getBoundingClientRect();
+            const hit = document.elementFromPoint(x + width / 2, y + height / 2);
+            return !hit?.closest("#windows");
+        });
+        if (!reached) hidden.push(one.outerHTML);
+    }
+    return hidden;
+}"""
+
+
+def test_a_window_covers_no_button_for_good(visit: Visit, address: str, elsewhere: SecondClient) -> None:
+    for number in range(3):
+        elsewhere.append(letter(f"Letter {number}", "Text"))
+    visit.enter(address)
+    page = visit.page
+    fill(visit.new_message(), "", "Docked", "Words")
+    page.set_viewport_size({"width": 920, "height": 700})  # about the narrowest that has windows
+    for path in (
+        "/settings/",
+        "/settings/accounts/creation/",
+        "/contacts/",
+        "/contacts/creation/",
+        "/templates/",
+        "/outbox/",
+        "/",
+    ):
+        page.goto(f"{visit.url}{path}")
+        expect(window(page, "Docked").locator("form.live")).to_be_visible()
+        assert page.evaluate(COVERED) == [], path
+        window(page, "Docked").get_by_role("button", name="Minimise").click()
+        assert page.evaluate(COVERED) == [], path
+        window(page, "Docked").locator("[data-window=shrink]").last.click()
+    page.set_viewport_size({"width": 390, "height": 800})
+    page.goto(f"{visit.url}/settings/")
+    expect(page.locator(".float")).to_have_count(0)  # there is no room for both

@@ -350,3 +350,24 @@ def test_recipients_that_differ_in_case_alone_are_one_and_no_conflict(alice: Per
     page = alice.post(path, form | {"to": " ola@EXAMPLE.org; "})
     assert page.status_code == 303
     assert Draft.objects.count() == 1
+
+
+@pytest.mark.parametrize("named", ["bl%C3%A5b%C3%A6r@x", "blåbær@x"])
+@pytest.mark.parametrize("begin_with", ["reply", "forward", "edit"])
+def test_pictures_with_content_ids_beyond_ascii_are_shown_and_go_along(
+    alice: Person, named: str, begin_with: str
+) -> None:
+    raw = letter("Bilde", "", to=alice.address, html=f'<p>Se <img src="cid:{named}"></p>', pictures={"ID@x": PIXEL})
+    alice.receive(raw.replace(b"<ID@x>", "<blåbær@x>".encode()))
+    pk = alice.message("Bilde").pk
+    page = opened(alice, f"{begin_with}={pk}&rich=1")
+    assert f"/messages/{pk}/parts/" in page["written"]
+    data = {"do": "save", "to": "ola@example.org", "html": page["written"], "token": page["token"]}
+    alice.post(f"/compose/?{begin_with}={pk}&rich=1", data)
+    draft = Draft.objects.get()
+    assert "/pictures/" in alice.get(f"/drafts/{draft.pk}/").context["written"]
+    message = written(draft)
+    (cid,) = [part["Content-ID"] for part in message.walk() if part["Content-ID"]]
+    body = message.get_body(("html",))
+    assert body is not None
+    assert f'src="cid:{cid.strip("<>")}"' in body.get_content()

@@ -223,11 +223,12 @@ def _coming(draft: Draft) -> Iterator[DraftAttachment]:
         return
     shown = set(html.cids(draft.html))
     for part in mime.select_bodies(root).attachments:
-        if draft.kind == "reply" and part.cid not in shown:
+        cid = html.content_id(part.cid)
+        if draft.kind == "reply" and cid not in shown:
             continue
         yield DraftAttachment(
             draft=draft, name=(part.name or _("attachment"))[:255], type=part.type[:120], source_part=part.part_id,
-            size=0, source_message=message, cid=part.cid[:120],
+            size=0, source_message=message, cid=cid,
         )  # fmt: skip
 
 

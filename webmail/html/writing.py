@@ -5,6 +5,7 @@ Colours stay as they are written, unlike in what ``clean`` makes for readers."""
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable
 from html import escape
@@ -21,6 +22,7 @@ from webmail.html.text import text_to_html
 from webmail.html.tidy import Tidy
 
 QUOTED_SHARE = 0.9  # of the bounds, for what is quoted
+MAX_CID = 120  # characters
 _REMOTE = re.compile(r"https?://[^\s\"'<>]{1,2000}", re.IGNORECASE)
 _CID = re.compile(r"cid:([!-;=?-~]{1,255})", re.IGNORECASE)
 _ID = re.compile(r"[!-;=?-~]{1,255}")  # of a part: what can stand in its header (RFC 5322 §3.6.4, loosely)
@@ -77,8 +79,11 @@ def _calls(declaration: str) -> set[str]:
 
 def _source(value: str, picture: Callable[[str], str | None] | None) -> str | None:
     value = value.strip()
-    if _CID.fullmatch(value):
-        return value
+    if value[:4].lower() == "cid:":
+        if _CID.fullmatch(value) and _id(value[4:]) == unquote(value[4:]):
+            return value
+        named = _id(value[4:])
+        return f"cid:{named}" if named else None
     if _REMOTE.fullmatch(value) or (len(value) <= MAX_DATA_URL and RASTER.fullmatch(value)):
         return value
     cid = picture(value) if picture else None
@@ -92,8 +97,18 @@ def cids(html: str) -> list[str]:
 
 def _id(quoted: str) -> str:
     """The Content-ID that a ``cid:`` names (RFC 2392 §2); "" for one that nothing can have, which mail can name too."""
-    cid = unquote(quoted).strip("<> ")
-    return cid if _ID.fullmatch(cid) else ""
+    return content_id(unquote(quoted))
+
+
+def content_id(named: str) -> str:
+    """By which a draft knows a part that has this one: the same where it can be written, else one made of it; "" for what is
+    none."""
+    cid = named.strip("<> ")
+    if len(cid) <= MAX_CID and _ID.fullmatch(cid):
+        return cid
+    if not cid or " " in cid or not cid.isprintable():
+        return ""
+    return f"{hashlib.sha256(cid[:255].encode()).hexdigest()[:32]}@inline"
 
 
 def with_sources(html: str, address: Callable[[str], str | None]) -> str:

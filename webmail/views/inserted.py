@@ -13,7 +13,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from accounts.requests import Request
-from webmail import mime
+from webmail import html, mime
 from webmail.models import Draft, DraftAttachment
 from webmail.views.parts import hardened
 
@@ -26,7 +26,8 @@ def source_of(draft: Draft) -> Callable[[str], str | None]:
     if draft.pk:
         return lambda cid: reverse("draft-picture", args=[draft.pk, cid])
     root = draft.source.body_part if draft.source else None
-    parts = {part.cid: part.part_id for part in (mime.select_bodies(root).attachments if root else ()) if part.cid}
+    found = mime.select_bodies(root).attachments if root else ()
+    parts = {html.content_id(part.cid): part.part_id for part in found if part.cid}
 
     def there(cid: str) -> str | None:
         if cid not in parts or draft.source is None:
