@@ -30,6 +30,7 @@ class Sender:
     def write(self, subject: str = "Hi", **fields: Any) -> Submission:
         """In the outbox, and due."""
         draft = compose.new(self.account.user, to=fields.pop("to", "ola@example.org"), subject=subject, text="Hello\n")
+        draft.bcc = fields.pop("bcc", "")
         submission = outbox.submit(self.account.user, compose.save(draft), **fields)
         Submission.objects.filter(pk=submission.pk, send_at=None).update(not_before=timezone.now())
         return submission

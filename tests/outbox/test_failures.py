@@ -211,6 +211,26 @@ def test_what_comes_back_of_what_others_have_goes_to_the_rest_alone(sender: Send
     assert accepted_by(sender) == [b"TO:<rest@example.org>"]
 
 
+def test_who_was_in_bcc_is_not_shown_to_others_when_it_goes_to_the_rest(sender: Sender) -> None:
+    sender.server.fail("rcpt", 550, times=2)
+    submission = sender.write(to="Rest Nordmann <rest@example.org>", bcc="secret@example.org, ola@example.org")
+    sender.drain()
+    submission.refresh_from_db()
+    assert set(submission.missing) == {"rest@example.org", "secret@example.org"}
+    draft = outbox.cancel(submission)
+    assert draft is not None
+    assert (draft.to, draft.cc, draft.bcc) == ("Rest Nordmann <rest@example.org>", "", "secret@example.org")
+
+
+def test_what_some_have_already_is_not_dated_anew(sender: Sender) -> None:
+    sender.server.fail("rcpt", 450, times=1)
+    submission = sender.write(to="rest@example.org, ola@example.org")
+    sender.drain()
+    submission.refresh_from_db()
+    assert submission.state == SubmissionState.WAITING
+    assert not outbox.reschedule(submission, timezone.now() + timedelta(hours=1))
+
+
 @pytest.mark.parametrize("extensions", [CHUNKING, ("PIPELINING",), ()], ids=["chunks", "dots", "dots one by one"])
 @pytest.mark.parametrize(
     ("step", "code", "what"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import email.utils
 import shutil
 import tempfile
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from typing import BinaryIO, cast
@@ -116,7 +117,7 @@ def header_without(raw: BinaryIO, field: bytes) -> tuple[bytes, bool]:
 def reschedule(submission: Submission, at: datetime) -> bool:
     """Have what still waits go at another time, or now; False if it is on its way already."""
     before, at = submission.raw.name, max(at, timezone.now())
-    same = Submission.objects.filter(pk=submission.pk, state=SubmissionState.WAITING, raw=before)
+    same = Submission.objects.filter(pk=submission.pk, state=SubmissionState.WAITING, raw=before, sent_at=None)
     if not same.exists():
         return False
     with submission.raw.open("rb") as raw:
@@ -162,13 +163,25 @@ def _rest(submission: Submission) -> Draft | None:
     row = partly.select_for_update().first()
     if row is None or not row.missing or row.draft is None:
         return None
-    missing, draft = row.missing, compose.copy_of(row.draft)
-    draft.to, draft.cc, draft.bcc = ", ".join(missing), "", ""
+    draft = compose.copy_of(row.draft)
+    _address(draft, row.missing)
     draft.save(update_fields=["to", "cc", "bcc"])
     partly.update(state=SubmissionState.SENT, dismissed=True, trouble="", detail="")
     let_go(row.account, row.pk)
     transaction.on_commit(lambda: events.publish(row.account.user_id, "outbox"))
     return draft
+
+
+def _address(draft: Draft, missing: Sequence[str]) -> None:
+    """To these of its recipients alone, each in the field it was in: who was in Bcc is not shown to the others."""
+    left = {one.casefold() for one in missing}
+    for field in ("to", "cc", "bcc"):
+        people, _problems = mime.parse_addresses(getattr(draft, field))
+        people = [one for one in people if one.email.casefold() in left]
+        left -= {one.email.casefold() for one in people}
+        setattr(draft, field, ", ".join(map(mime.format_address, people)))
+    if left:  # written in another way than they were sent to, as names of domains can be
+        draft.bcc = ", ".join(filter(None, [draft.bcc, *sorted(left)]))
 
 
 def _remove(submission: Submission) -> None:
