@@ -4,7 +4,7 @@
   const fault = (what, element) => faults.push(`${what}: ${element?.outerHTML?.slice(0, 160) ?? ""}`);
   const TAGS = new Set(`html head meta title link script body main section header footer nav aside article form input button
     select option textarea label details summary svg use path g a b i p h1 h2 h3 bdi span small div ul ol li dl dt dd time iframe
-    br hr pre samp blockquote noscript template img table tbody thead tr td th kbd strong em code progress video audio`.split(/\s+/));
+    br hr pre samp blockquote noscript template img table tbody thead tr td th kbd strong em code progress video audio mark`.split(/\s+/));
   const PLACES = new Set("href src action formaction hx-get hx-post hx-put hx-delete xlink:href data srcset poster background".split(" "));
   const ids = new Set();
   /* Rich text where it is written, the body of a message in its sandbox; a PDF in a frame of the browser's own viewer, which a sandbox would forbid. */
