@@ -568,3 +568,9 @@ def test_any_cursor_in_any_text_can_be_completed(text: str, cursor: int, languag
     assert 0 <= found.start <= found.end <= len(text)
     assert len(found.choices) <= MOST
     assert len(found.typed) <= found.end - found.start
+
+
+def test_what_turns_the_direction_of_text_is_not_shown() -> None:
+    query = parse("\u202egnp.exe\u202c faktura", date(2026, 11, 24))
+    assert [chip.label for chip in query.chips] == ["gnp.exe", "faktura"]
+    assert "\u202e" not in query.text

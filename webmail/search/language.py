@@ -151,7 +151,8 @@ class Query:
     text: str
 
 
-_UNFIT = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")  # controls, and what cannot be encoded
+# Controls, what turns the direction of text, and what cannot be encoded.
+_UNFIT = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
 _SIZE = re.compile(r"([0-9]{1,12}(?:[.,][0-9]{1,3})?) ?([kmg]?)b?", re.IGNORECASE)
 _FACTORS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}
 _TEXT_FIELDS = frozenset({"from", "to", "cc", "subject", "body", "filename", "list"})
