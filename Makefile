@@ -34,6 +34,7 @@ bench: .venv/installed-dev
 	@$(BIN)/python -m tests.bench.pop3
 	@$(BIN)/python -m tests.bench.contacts
 	@$(BIN)/python -m tests.bench.send
+	@$(BIN)/python -m tests.bench.search
 
 translations: .venv/installed-dev
 	@$(BIN)/python manage.py makemessages --locale nb --no-obsolete --ignore .venv --ignore var --ignore tests --ignore node_modules

@@ -40,6 +40,7 @@ log = logging.getLogger(__name__)
 RETRY_SECONDS = 1.0
 SPREAD_SECONDS = 10.0
 INDEX_SECONDS = 15.0
+TIDYING = 24 * 3600  # seconds between two times that all of the index is gone through
 AT_MOST = 300  # seconds of what reads one message of a stranger; then its process is ended, and another goes on
 
 
@@ -65,7 +66,7 @@ def sync_account(account_id: int) -> None:
         _again_if_due(account)
         if account_id in pictures.wanting():
             _nudge(fetch_pictures, account_id)
-        if account_id in search.due():
+        if search.is_due(account):
             _nudge(index_mail, account_id)
     else:
         forget_files_of(account_id)  # removed meanwhile: what was still downloaded for it goes too
@@ -200,13 +201,22 @@ def index_mail(account_id: int) -> None:
         events.release(work)
 
 
+@shared_task(name="webmail.index_anew", ignore_result=True)
+def index_anew() -> None:
+    """There is no index any more; what follows is the work of ``index_mail``."""
+    if events.claim("index-anew", TIDYING):
+        search.index_anew()
+
+
 @shared_task(name="webmail.unindex", ignore_result=True)
 def tidy_index() -> None:
-    """Of what is gone nothing stays in the index: its documents are let go at once, what is left of them in its pages
-    when nobody else writes them."""
+    """Of what is gone nothing stays in the index: its documents are let go at once; what is left of them in its pages once
+    a day, as all of the index is written anew for it."""
     while search.forget():
         pass
-    search.tidy()
+    if search.is_untidy() and events.claim("tidy-index", TIDYING):
+        while search.tidy():
+            pass
 
 
 @shared_task(name="webmail.sweep", ignore_result=True)
@@ -224,10 +234,10 @@ def sweep() -> None:
     contacts.exchange.forget_old_files()
     make_suggestions.delay()
     if search.is_lost():
-        search.index_anew()
+        index_anew.delay()
     for account_id in search.due():
         index_mail.delay(account_id)
-    if search.has_gone():
+    if search.has_gone() or search.is_untidy():
         tidy_index.delay()
     for book_id in books.due():
         sync_book.delay(book_id)

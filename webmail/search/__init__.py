@@ -17,7 +17,9 @@ from webmail.search.documents import (
     forget,
     has_gone,
     index_anew,
+    is_due,
     is_lost,
+    is_untidy,
     number_due,
     octets,
     tidy,
@@ -28,5 +30,5 @@ from webmail.search.language import MAX_LENGTH, Query, parse, words_of
 
 __all__ = [
     "LOOKED_AT", "MAX_LENGTH", "NEW", "TEXT", "Finder", "Found", "Hits", "Piece", "Query", "catch_up", "due", "finder", "forget",
-    "has_gone", "index_anew", "is_lost", "number_due", "octets", "parse", "tidy", "words_of",
+    "has_gone", "index_anew", "is_due", "is_lost", "is_untidy", "number_due", "octets", "parse", "tidy", "words_of",
 ]  # fmt: skip

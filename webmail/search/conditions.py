@@ -20,7 +20,7 @@ from webmail.search.language import And, Has, In, Is, Keyword, Node, Not, OfAcco
 from webmail.search.words import begins_alone, wanted
 
 LEAST_BEGINNING = 3  # letters of a word that others may begin with
-FEW = 1000  # messages of folders that are sooner looked at one by one
+FEW = 1000  # messages that are sooner asked for their words than words for their messages
 ASIDE = ("junk", "trash")  # not searched unless they are named
 ANYWHERE = "anywhere"
 _ALL = Q(pk__gt=0)  # an empty Q is none: Django leaves it out of an OR

@@ -6,7 +6,6 @@ the mark is taken away, unless there was something new meanwhile. What was writt
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -108,6 +107,11 @@ def forget(most: int = 1000) -> int:
     return len(gone)
 
 
+def is_due(account: Account) -> bool:
+    """Something of this account is to be indexed."""
+    return Message.objects.filter(account=account, index_due__gt=0).exists()
+
+
 def due() -> list[int]:
     """Accounts of which something is to be indexed."""
     waiting = Message.objects.filter(index_due__gt=0).order_by()
@@ -156,13 +160,15 @@ def has_gone() -> bool:
     return Document.objects.filter(message__isnull=True).exists()
 
 
-def tidy(seconds: float = 10.0) -> bool:
-    """Write anew what holds something of documents that are gone, for a while at most; True if there is more to do."""
-    until = time.monotonic() + seconds
-    while more := index().tidy():
-        if time.monotonic() > until:
-            break
-    return more
+def is_untidy() -> bool:
+    """Something of messages that are gone may still stand in the pages of the index."""
+    return index().is_untidy()
+
+
+def tidy() -> bool:
+    """Write a part of the index anew without it; True if there is more to do. All of it is as much work as the index is
+    large."""
+    return index().tidy()
 
 
 # --- terms --------------------------------------------------------------------------------------------------------

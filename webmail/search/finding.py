@@ -7,6 +7,7 @@ names. Where the rest is rarer than the words (a small folder, what is starred),
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -21,7 +22,7 @@ from django.utils import timezone
 
 from accounts.models import User
 from webmail.models import Cursor, Document, Message
-from webmail.search.conditions import Conditions
+from webmail.search.conditions import FEW, Conditions
 from webmail.search.documents import account_mark
 from webmail.search.index import bounds, end_of, index, place_of, start_of
 from webmail.search.language import And, In, Is, Node, Not, OfThread, Or, Words, parse
@@ -29,7 +30,6 @@ from webmail.search.sequences import holding
 
 FIRST_LOOK = 400  # documents; four times as many at each further look
 CHUNK = 200  # messages looked at in one question
-FEW = 1000  # messages that are sooner asked for their words than words for their messages
 PATIENCE = 2.0  # seconds for one page; then the rest is another page
 
 
@@ -63,9 +63,8 @@ class Finder:
         tree: Node | None,
         accounts: Sequence[int] = (),
         also: Q | None = None,
-        patience: float = PATIENCE,
     ) -> None:
-        self.user, self.tree, self.accounts, self.patience = user, tree, accounts, patience
+        self.user, self.tree, self.accounts = user, tree, accounts
         self.also = also or Q()
         self.told = Conditions(user, tree)
         self.parts = tree.children if isinstance(tree, And) else (tree,) if tree else ()
@@ -73,7 +72,7 @@ class Finder:
     def page(self, after: Cursor | None = None, limit: int = 50) -> Found:
         """The next ``limit`` of what is found."""
         found: list[Candidate] = []
-        ends = time.monotonic() + self.patience
+        ends = time.monotonic() + PATIENCE
         for some in self._candidates(after):
             found += self._kept(some)
             if len(found) > limit:
@@ -82,15 +81,21 @@ class Finder:
                 return Found([one.pk for one in found], some[-1].place, some[-1].received_at)
         return Found([one.pk for one in found])
 
-    def each(self, after: Cursor | None = None) -> Iterator[Candidate]:
-        """All of it, newest first, however long that takes."""
+    def each(self, after: Cursor | None = None, patience: float = math.inf) -> Iterator[Candidate]:
+        """All of it, newest first, or what is found in so many seconds."""
+        ends = time.monotonic() + patience
         for some in self._candidates(after):
             yield from self._kept(some)
+            if time.monotonic() > ends:
+                return
 
     # --- what may be it -------------------------------------------------------------------------------------------
 
     def _candidates(self, after: Cursor | None) -> Iterator[list[Candidate]]:
-        """Everything that is found is among them, newest first, CHUNK at a time at most."""
+        """Everything that is found is among them, newest first, CHUNK at a time at most. Where nothing is asked for, nothing
+        is found: an action on all of it must not reach everything."""
+        if self.tree is None:
+            return
         if self._few is None:
             for numbers in self._months(after):
                 yield from _ordered(numbers, after)

@@ -82,9 +82,10 @@ class Index(Protocol):
     def among(self, expression: str, documents: Sequence[int]) -> set[int]:
         """Those of these that match."""
 
-    def count(self, expression: str, low: int, high: int) -> int: ...
-
     def clear(self) -> None: ...
+
+    def is_untidy(self) -> bool:
+        """Something of what was removed may still stand in its pages."""
 
     def tidy(self) -> bool:
         """Write a bounded part of it anew without what was removed; True if there may be more to do."""
@@ -159,6 +160,7 @@ class Fts5:
         db = self._db
         with self._writing(db):
             db.executemany("DELETE FROM documents WHERE rowid = ?", [(number,) for number in documents])
+            db.execute("PRAGMA user_version = 1")  # untidy; nothing else needs this number
 
     def match(self, expression: str, low: int, high: int, limit: int | None = None) -> list[int]:
         sql = "SELECT rowid FROM documents WHERE documents MATCH ? AND rowid >= ? AND rowid < ? ORDER BY rowid DESC LIMIT ?"
@@ -168,16 +170,14 @@ class Fts5:
         sql = "SELECT rowid FROM documents WHERE documents MATCH ? AND rowid IN (SELECT value FROM json_each(?))"
         return {row[0] for row in self._db.execute(sql, (expression, json.dumps(list(documents))))}
 
-    def count(self, expression: str, low: int, high: int) -> int:
-        sql = "SELECT count(*) FROM documents WHERE documents MATCH ? AND rowid >= ? AND rowid < ?"
-        found: int = self._db.execute(sql, (expression, low, high)).get
-        return found
-
     def clear(self) -> None:
         db = self._db
         with self._writing(db):
             db.execute("DROP TABLE documents")
             db.execute(self._SHAPE)
+
+    def is_untidy(self) -> bool:
+        return bool(self._db.pragma("user_version"))
 
     def tidy(self) -> bool:
         """FTS5 forgets what was removed when it next writes the part where it stood anew, which may be never: so it is told
@@ -186,7 +186,10 @@ class Fts5:
         before = db.total_changes()
         with self._writing(db):
             db.execute("INSERT INTO documents (documents, rank) VALUES ('merge', -200)")
-        return bool(db.total_changes() - before >= 2)
+            more = db.total_changes() - before >= 2
+            if not more:
+                db.execute("PRAGMA user_version = 0")
+        return bool(more)
 
     def octets(self) -> int:
         pages, free, size = (int(self._db.pragma(name)) for name in ("page_count", "freelist_count", "page_size"))
@@ -261,18 +264,15 @@ class Postgres:
             cursor.execute(sql, [list(documents), expression])
             return {row[0] for row in cursor.fetchall()}
 
-    def count(self, expression: str, low: int, high: int) -> int:
-        sql = "SELECT count(*) FROM webmail_terms WHERE document >= %s AND document < %s AND terms @@ %s::tsquery"
-        with connection.cursor() as cursor:
-            cursor.execute(sql, [low, high, expression])
-            return int(cursor.fetchone()[0])
-
     def clear(self) -> None:
         with connection.cursor() as cursor:
             cursor.execute("TRUNCATE webmail_terms")
 
+    def is_untidy(self) -> bool:
+        return False  # autovacuum sees to it
+
     def tidy(self) -> bool:
-        return False  # autovacuum does
+        return False
 
     def octets(self) -> int:
         with connection.cursor() as cursor:

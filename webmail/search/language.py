@@ -25,7 +25,6 @@ that grows with its length, of which ``MAX_LENGTH`` counts."""
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import date
@@ -35,6 +34,7 @@ from django.utils.translation import gettext as _
 from webmail.search import dates
 from webmail.search.operators import CHOICES, Operator, choices_of, in_norwegian, same
 from webmail.search.tokens import NOT, QUOTES, WORD, Token, Trouble, tokens_of
+from webmail.search.words import wanted
 
 MAX_LENGTH = 2000  # characters that are read
 MAX_TERMS = 50  # words, phrases and values
@@ -292,7 +292,7 @@ class _Builder:
     def _term(self, token: Token, frame: _Frame) -> Node | None:
         text = " ".join(token.text.split())
         own = self.operand.operator
-        if not _says_something(text):
+        if not wanted(text):  # signs alone are in no index
             if own:
                 self._empty(self.operand)
             return None
@@ -372,13 +372,6 @@ def octets_of(text: str) -> int | None:
         return None
     whole, _point, part = found[1].replace(",", ".").partition(".")
     return int(whole + part.ljust(3, "0")) * _FACTORS[found[2].lower()] // 1000
-
-
-def _says_something(text: str) -> bool:
-    """Punctuation alone is in no index: a letter, a figure or a picture must be there."""
-    return any(
-        unicodedata.category(character)[0] in "LN" or unicodedata.category(character) == "So" for character in text
-    )
 
 
 def _all(nodes: list[Node]) -> Node | None:

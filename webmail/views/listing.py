@@ -63,6 +63,7 @@ FILTERS: dict[str, dict[str, Any]] = {
     "starred": {"flagged": True},
     "files": {"has_attachment": True},
 }
+PATIENCE = 1.0  # seconds for what stands beside a message in a search
 FAR_DOWN = 1000  # rows of a search; nobody opens what is further down without its list
 # Roles of which there is a list over all accounts, at the address of the same name.
 UNIFIED = {"inbox": gettext_lazy("Inbox"), "drafts": gettext_lazy("Drafts"), "sent": gettext_lazy("Sent")}
@@ -157,7 +158,7 @@ class Scope:
     def _found(self, after: Cursor | None, size: int, inclusive: bool) -> list[Listed]:
         if after and inclusive:
             after = Cursor(after.received_at, after.pk + 1)
-        return self.rows_of(self.finder.page(after, size + 1).ids if self.asked.tree else [])
+        return self.rows_of(self.finder.page(after, size + 1).ids)
 
     def rows_of(self, ids: Sequence[int]) -> list[Listed]:
         """What is listed of these messages, in their order."""
@@ -204,8 +205,10 @@ class Scope:
     def _beside_found(self, here: Cursor, newer: bool) -> list[tuple[datetime, int]]:
         """Search goes from the newest on; a message far down that was opened by its address has none before it."""
         if not newer:
-            return [(one.received_at, one.pk) for one in itertools.islice(self.finder.each(here), 1)]
-        before = itertools.takewhile(lambda one: one.place > here, itertools.islice(self.finder.each(), FAR_DOWN))
+            return [(one.received_at, one.pk) for one in itertools.islice(self.finder.each(here, PATIENCE), 1)]
+        before = itertools.takewhile(
+            lambda one: one.place > here, itertools.islice(self.finder.each(patience=PATIENCE), FAR_DOWN)
+        )
         return [(one.received_at, one.pk) for one in deque(before, 1)]
 
     def selection(self, query: str, until: str) -> Selection:
@@ -406,6 +409,7 @@ class Row(NamedTuple):
     stamp: str
     number: str = ""  # of messages, where there are several
     number_said: str = ""
+    place: str = ""  # the folder, where the list has several
 
 
 @dataclass(slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 from django.contrib.auth.decorators import login_required
 from django.db.models.functions import Substr
@@ -14,7 +14,7 @@ from django.views.decorators.http import require_safe
 
 from accounts.requests import Request
 from webmail import search
-from webmail.html import Marked, marked
+from webmail.html import marked
 from webmail.models import Message, MessageBody
 from webmail.search import Hits
 from webmail.search.operators import EXAMPLES, OPERATORS, in_norwegian
@@ -24,29 +24,6 @@ from webmail.views.mailbox import targets
 MAX_WAITING = 1000  # messages that are not findable yet are counted no further
 
 
-class Row(NamedTuple):
-    """A row of a list (``listing.Row``), with its hits marked, and where it is."""
-
-    look: listing.Look
-    pk: int
-    url: str
-    who: Marked
-    subject: Marked
-    plain: str
-    preview: Marked
-    time: str
-    stamp: str
-    place: str
-    number: str = ""  # one message each
-    number_said: str = ""
-
-
-class Day(NamedTuple):
-    title: str
-    dates: str
-    rows: list[Row]
-
-
 @require_safe
 @login_required
 def show(request: Request) -> HttpResponse:
@@ -54,7 +31,7 @@ def show(request: Request) -> HttpResponse:
     scope = listing.scope_of(request.user, "search", query=query)
     after = listing.Cursor.parse(request.GET.get("after", ""))
     size = request.user.page_size
-    found = scope.finder.page(after, size) if scope.asked.tree else search.Found([])
+    found = scope.finder.page(after, size)
     messages = scope.rows_of(found.ids)
     context = {
         "query": query, "asked": scope.asked, "scope": scope, "here": request.get_full_path(), "solo": True,
@@ -71,7 +48,7 @@ def show(request: Request) -> HttpResponse:
 
 
 def _summary(number: int, found: search.Found) -> str:
-    if found.place:
+    if found.place and not found.looked_until:
         return ngettext("more than %(n)d message", "more than %(n)d messages", number) % {"n": number}
     return ngettext("%(n)d message", "%(n)d messages", number) % {"n": number}
 
@@ -88,22 +65,23 @@ def _coverage(request: Request) -> dict[str, Any]:
     }
 
 
-def _marked(days: Iterable[listing.Day], messages: Sequence[listing.Listed], scope: listing.Scope) -> list[Day]:
+def _marked(days: Iterable[listing.Day], messages: Sequence[listing.Listed], scope: listing.Scope) -> list[listing.Day]:
+    """Its rows say where they are, and what was searched for is marked in them."""
     words = search.words_of(scope.asked)
     subject, people, text = Hits(words, "subject"), Hits(words, "from"), Hits(words, "body")
     boxes = {mailbox.pk: mailbox.title for mailbox in listing.mailboxes_of(scope.user)}
     places = {message.pk: boxes.get(message.mailbox_id or 0, "") for message in messages}
     texts = _texts(messages, text)
 
-    def row(one: listing.Row) -> Row:
+    def row(one: listing.Row) -> listing.Row:
         preview = text.excerpt(texts[one.pk]) if one.pk in texts else ""
         shown = marked(text.pieces(preview or one.preview))
-        return Row(
-            one.look._replace(preview=bool(shown)), one.pk, one.url, marked(people.pieces(one.who)),
-            marked(subject.pieces(one.subject)), one.subject, shown, one.time, one.stamp, places[one.pk],
+        return one._replace(
+            look=one.look._replace(preview=bool(shown)), who=marked(people.pieces(one.who)), place=places[one.pk],
+            subject=marked(subject.pieces(one.subject)), preview=shown,
         )  # fmt: skip
 
-    return [Day(day.title, day.dates, [row(one) for one in day.rows]) for day in days]
+    return [listing.Day(day.title, day.dates, [row(one) for one in day.rows]) for day in days]
 
 
 def _texts(messages: Sequence[listing.Listed], hits: Hits) -> dict[int, str]:
