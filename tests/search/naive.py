@@ -22,13 +22,22 @@ def find(user: User, tree: Node) -> list[int]:
         "mailbox", "thread", "account"
     )
     found = []
+    rows = {row.pk: row for row in rows_of([message.pk for message in messages])}
     for message in messages.newest_first():
-        (row,) = rows_of([message.pk])
+        row = rows[message.pk]
         if message.mailbox.role in ("junk", "trash") and not (anywhere or message.mailbox_id in named):  # type: ignore[union-attr]
             continue
         if fulfils(tree, message, row):
             found.append(message.pk)
     return found
+
+
+def first_of_each_conversation(ids: list[int]) -> list[int]:
+    threads = dict(Message.objects.filter(pk__in=ids).values_list("pk", "thread_id"))
+    firsts: dict[int, int] = {}
+    for pk in ids:
+        firsts.setdefault(threads[pk] or -pk, pk)
+    return list(firsts.values())
 
 
 def _named(user: User, tree: Node) -> tuple[bool, set[int]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from datetime import UTC, date, datetime, timedelta
 
@@ -11,10 +12,25 @@ from hypothesis import strategies as st
 
 from accounts.models import Account, User
 from tests.search import naive
-from webmail.models import Mailbox, Message, MessageBody, Thread
+from webmail.models import Cursor, Mailbox, Message, MessageBody, Thread
 from webmail.search import documents, finding
 from webmail.search.finding import Finder
-from webmail.search.language import And, Has, In, Is, Keyword, Node, Not, OfAccount, Or, Received, Size, Words
+from webmail.search.language import (
+    And,
+    Has,
+    In,
+    Is,
+    Keyword,
+    Node,
+    Not,
+    OfAccount,
+    Or,
+    Received,
+    Size,
+    Words,
+    parse,
+)
+from webmail.search.results import Place, Results, tiers
 
 pytestmark = pytest.mark.django_db
 
@@ -146,14 +162,62 @@ def test_any_expression_finds_what_it_means_page_by_page(small: None) -> None:
     def check(tree: Node, size: int) -> None:
         meant = naive.find(user, tree)
         assert [one.pk for one in Finder(user, tree).each()] == meant
-        found: list[int] = []
-        place = None
-        while True:
-            page = Finder(user, tree).page(place, size)
-            found += page.ids
-            place = page.place
-            if place is None:
-                break
-        assert found == meant
+        assert paged(user, tree, size) == meant
 
     check()
+
+
+def paged(user: User, tree: Node, size: int, best: bool = False, threaded: bool = False) -> list[int]:
+    """All pages, each asked for as if there had been no other."""
+    found: list[int] = []
+    place: Place | None = Place()
+    while place is not None:
+        page = Results(user, tree, best, threaded).page(Place.parse(str(place)), size)
+        found += page.ids
+        place = page.place
+    return found
+
+
+def test_the_best_come_first_and_conversations_once_page_by_page(small: None) -> None:
+    user = fill(3)
+
+    @settings(max_examples=40)
+    @given(trees, st.sampled_from([1, 4, 40]), st.booleans(), st.booleans())
+    def check(tree: Node, size: int, best: bool, threaded: bool) -> None:
+        meant = list(
+            itertools.chain.from_iterable(naive.find(user, tier) for tier in (tiers(tree) if best else [tree]))
+        )
+        assert sorted(meant) == sorted(naive.find(user, tree))
+        if threaded:
+            meant = naive.first_of_each_conversation(meant)
+        assert paged(user, tree, size, best, threaded) == meant
+        if meant:
+            results, middle = Results(user, tree, best, threaded), len(meant) // 2
+            message = Message.objects.get(pk=meant[middle])
+            beside = results.beside(Cursor(message.received_at, message.pk))
+            assert beside == (meant[middle - 1] if middle else None, (meant[middle + 1 :] or [None])[0])
+
+    check()
+
+
+def test_words_in_subjects_and_senders_come_before_words_in_texts(db: None) -> None:
+    user = fill(4, 0)
+    account = Account.objects.filter(user=user).first()
+    box = Mailbox.objects.get(account=account, role="inbox")
+    rows = [
+        ("Bilder", "Ola", "Om møtet på tirsdag."),
+        ("Møtet", "Ola", "Kom!"),
+        ("Møtet på tirsdag", "Kari", "Kom!"),
+        ("Tirsdag", "Møtet", ""),
+    ]
+    for at, (subject, name, text) in enumerate(rows):
+        message = Message.objects.create(
+            account=account, mailbox=box, uid=str(at), subject=subject, from_name=name, from_email="x@example.org",
+            received_at=datetime(2026, 1, 20 - at, tzinfo=UTC),
+        )  # fmt: skip
+        MessageBody.objects.create(message=message, text=text + " tirsdag")
+    documents.catch_up(account)
+    tree = parse("møtet tirsdag", date(2026, 1, 21)).tree
+    found = Message.objects.in_bulk(Results(user, tree, best=True).page(Place(), 10).ids)
+    order = Results(user, tree, best=True).page(Place(), 10).ids
+    assert [found[pk].subject for pk in order] == ["Møtet på tirsdag", "Tirsdag", "Møtet", "Bilder"]

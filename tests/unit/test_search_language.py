@@ -311,7 +311,7 @@ def test_a_not_that_was_a_word_stays_one_when_its_neighbour_is_taken_away() -> N
 
 def test_what_was_found_is_marked_by_the_words_that_were_looked_for() -> None:
     query = parse('a -b "c d" from:(e or f) -(-g) is:read', TODAY)
-    assert words_of(query) == (w("a"), phrase("c d"), w("e", "from"), w("f", "from"), w("g"))
+    assert words_of(query.tree) == (w("a"), phrase("c d"), w("e", "from"), w("f", "from"), w("g"))
 
 
 @pytest.mark.parametrize(
@@ -497,7 +497,7 @@ def test_a_hostile_query_is_bounded(text: str) -> None:
 def test_nesting_is_followed_twenty_deep_and_what_is_deeper_is_still_searched() -> None:
     query = parse("-(" * 25 + "a" + ")" * 25 + " b ", TODAY)
     assert len(query.troubles) == 1
-    assert words_of(query)[-1] == w("b")
+    assert words_of(query.tree)[-1] == w("b")
     assert nodes_in(query.tree) <= 4
 
 

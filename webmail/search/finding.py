@@ -1,4 +1,4 @@
-"""Finding messages, the newest first, a page at a time, in a time that does not grow with the mailbox.
+"""Finding messages, the newest first, one after another, in a time that does not grow with the mailbox.
 
 An expression is split in two. What terms can say is asked of the index, which answers month by month, so that no more of it
 is looked at than a page needs; the rest (keywords, folders, sizes, the order of words) is asked of the messages that it
@@ -7,8 +7,6 @@ names. Where the rest is rarer than the words (a small folder, what is starred),
 from __future__ import annotations
 
 import json
-import math
-import time
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from functools import cached_property
@@ -21,7 +19,7 @@ from django.db.models.expressions import RawSQL
 from django.utils import timezone
 
 from accounts.models import User
-from webmail.models import Cursor, Document, Message
+from webmail.models import Cursor, Document, Message, MessageQuerySet
 from webmail.search.conditions import FEW, Conditions
 from webmail.search.documents import account_mark
 from webmail.search.index import bounds, end_of, index, place_of, start_of
@@ -30,7 +28,7 @@ from webmail.search.sequences import holding
 
 FIRST_LOOK = 400  # documents; four times as many at each further look
 CHUNK = 200  # messages looked at in one question
-PATIENCE = 2.0  # seconds for one page; then the rest is another page
+MEMBERS = 5_000  # of the conversations of one chunk, that are looked at: the newest
 
 
 class Candidate(NamedTuple):
@@ -45,49 +43,37 @@ class Candidate(NamedTuple):
         return Cursor(self.received_at, self.pk)
 
 
-class Found(NamedTuple):
-    """``ids`` of messages. ``place``: where the next page begins, None at the end. ``looked_until``: the time ran out there,
-    before the page was full."""
-
-    ids: list[int]
-    place: Cursor | None = None
-    looked_until: datetime | None = None
-
-
 class Finder:
-    """What one person looks for. ``accounts``: only in these, if there are any; ``also``: what columns must say beside it."""
+    """What one person looks for, newest first. ``accounts``: only in these, if there are any; ``also``: what columns must say
+    beside it. ``threaded``: one message of each conversation, the newest that is found, and none of those of which one of the
+    ``earlier`` finders has a message."""
 
     def __init__(
-        self,
-        user: User,
-        tree: Node | None,
-        accounts: Sequence[int] = (),
-        also: Q | None = None,
-    ) -> None:
+        self, user: User, tree: Node | None, accounts: Sequence[int] = (), also: Q | None = None,
+        threaded: bool = False, earlier: Sequence[Finder] = (),
+    ) -> None:  # fmt: skip
         self.user, self.tree, self.accounts = user, tree, accounts
         self.also = also or Q()
+        self.threaded, self.earlier = threaded, earlier
         self.told = Conditions(user, tree)
         self.parts = tree.children if isinstance(tree, And) else (tree,) if tree else ()
 
-    def page(self, after: Cursor | None = None, limit: int = 50) -> Found:
-        """The next ``limit`` of what is found."""
-        found: list[Candidate] = []
-        ends = time.monotonic() + PATIENCE
-        for some in self._candidates(after):
-            found += self._kept(some)
-            if len(found) > limit:
-                return Found([one.pk for one in found[:limit]], found[limit - 1].place)
-            if some and time.monotonic() > ends:
-                return Found([one.pk for one in found], some[-1].place, some[-1].received_at)
-        return Found([one.pk for one in found])
+    def each(self, after: Cursor | None = None) -> Iterator[Candidate]:
+        """All of it."""
+        for kept, _reached in self.steps(after):
+            yield from kept
 
-    def each(self, after: Cursor | None = None, patience: float = math.inf) -> Iterator[Candidate]:
-        """All of it, newest first, or what is found in so many seconds."""
-        ends = time.monotonic() + patience
+    def steps(self, after: Cursor | None = None) -> Iterator[tuple[list[Candidate], Candidate]]:
+        """The same, as it comes, each time with how far was looked for it."""
+        met: set[int] = set()
         for some in self._candidates(after):
-            yield from self._kept(some)
-            if time.monotonic() > ends:
-                return
+            if some:
+                kept = self._kept(some)
+                yield self._firsts(kept, met, after) if self.threaded else kept, some[-1]
+
+    def holds(self, message: int) -> bool:
+        """Whether it is found."""
+        return bool(self._kept(_candidates_of(Message.objects.filter(pk=message)), from_index=False))
 
     # --- what may be it -------------------------------------------------------------------------------------------
 
@@ -112,8 +98,8 @@ class Finder:
         rows = Message.objects.filter(self.told.visible, account_id__in=self._accounts)
         for part in rare:
             rows = rows.filter(self.told.condition(part) or Q())
-        found = list(rows.newest_first().values_list("document__number", "pk", "received_at")[: FEW + 1])
-        return [Candidate(number or 0, pk, at) for number, pk, at in found] if len(found) <= FEW else None
+        found = _candidates_of(rows.newest_first()[: FEW + 1])
+        return found if len(found) <= FEW else None
 
     @property
     def _accounts(self) -> list[int]:
@@ -145,8 +131,8 @@ class Finder:
 
     # --- what is it -----------------------------------------------------------------------------------------------
 
-    def _kept(self, some: list[Candidate]) -> list[Candidate]:
-        """Those that are shown to the person, and fulfil what terms could not tell."""
+    def _kept(self, some: list[Candidate], from_index: bool = True) -> list[Candidate]:
+        """Those that are shown to the person, and fulfil what the index, if they come from it, has not told yet."""
         if not some:
             return []
         rows = Message.objects.filter(self.told.visible, self.also, pk__in=[one.pk for one in some])
@@ -155,7 +141,7 @@ class Finder:
             condition = self.told.condition(part)
             if condition is not None:
                 rows = rows.filter(condition)
-            elif self._few is not None or not self.told.expression(part).exact:
+            elif not (from_index and self._few is None and self.told.expression(part).exact):
                 left.append(part)
         ids = set(rows.order_by().values_list("pk", flat=True))
         kept = [one for one in some if one.pk in ids]
@@ -163,6 +149,34 @@ class Finder:
             members = self._members(part, kept)
             kept = [one for one in kept if one.pk in members]
         return kept
+
+    def _firsts(self, kept: list[Candidate], met: set[int], after: Cursor | None) -> list[Candidate]:
+        """Those of conversations that were not ``met``; they are from now on."""
+        rows = Message.objects.filter(pk__in=[one.pk for one in kept], thread__isnull=False).order_by()
+        threads = dict(rows.values_list("pk", "thread_id"))
+        new = {thread for thread in threads.values() if thread} - met
+        met |= self._met_before(new, after)
+        firsts = []
+        for one in kept:
+            thread = threads.get(one.pk)
+            if thread not in met:
+                firsts.append(one)
+            if thread:
+                met.add(thread)
+        return firsts
+
+    def _met_before(self, threads: set[int], after: Cursor | None) -> set[int]:
+        """Conversations with a message on an earlier page."""
+        found: set[int] = set()
+        members = Message.objects.filter(thread_id__in=threads)
+        for finder in (*self.earlier, self):
+            rows = members.exclude(after.older()) if finder is self and after else members
+            if not threads or (finder is self and not after):
+                continue
+            kept = finder._kept(_candidates_of(rows.newest_first()[:MEMBERS]), from_index=False)
+            of = Message.objects.filter(pk__in=[one.pk for one in kept]).order_by().values_list("thread_id", flat=True)
+            found |= {thread for thread in of if thread}
+        return found
 
     def _members(self, node: Node, some: list[Candidate]) -> set[int]:
         """The ids of those of these that fulfil any expression."""
@@ -194,6 +208,11 @@ def _whole_months(numbers: Sequence[int]) -> Iterator[list[int]]:
             together = []
     if together:
         yield together
+
+
+def _candidates_of(rows: MessageQuerySet) -> list[Candidate]:
+    found = rows.values_list("document__number", "pk", "received_at")
+    return [Candidate(number or 0, pk, at) for number, pk, at in found]
 
 
 def finder(user: User, query: str, accounts: Sequence[int] = (), **where: bool) -> Finder:

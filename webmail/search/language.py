@@ -25,7 +25,7 @@ that grows with its length, of which ``MAX_LENGTH`` counts."""
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -173,10 +173,10 @@ def parse(text: str, today: date) -> Query:
     return Query(root.node(), tuple(troubles), tuple(_chips(read, root, builder.open_end)), text)
 
 
-def words_of(query: Query) -> tuple[Words, ...]:
+def words_of(tree: Node | None) -> tuple[Words, ...]:
     """The words and phrases that are looked for, not those that are excluded: what to mark in what was found."""
     found: list[Words] = []
-    left = [query.tree] if query.tree else []
+    left = [tree] if tree else []
     while left:
         node = left.pop()
         if isinstance(node, Words):
@@ -236,7 +236,7 @@ class _Frame:
         group.first, group.last = group.first or first, last
 
     def node(self) -> Node | None:
-        return _all([_any(group.nodes) for group in self.groups if group.nodes])
+        return all_of([any_of(group.nodes) for group in self.groups if group.nodes])
 
 
 class _Builder:
@@ -374,12 +374,13 @@ def octets_of(text: str) -> int | None:
     return int(whole + part.ljust(3, "0")) * _FACTORS[found[2].lower()] // 1000
 
 
-def _all(nodes: list[Node]) -> Node | None:
+def all_of(nodes: Sequence[Node]) -> Node | None:
+    """None of no nodes."""
     flat = [part for node in nodes for part in (node.children if isinstance(node, And) else (node,))]
     return And(tuple(flat)) if len(flat) > 1 else flat[0] if flat else None
 
 
-def _any(nodes: list[Node]) -> Node:
+def any_of(nodes: Sequence[Node]) -> Node:
     flat = [part for node in nodes for part in (node.children if isinstance(node, Or) else (node,))]
     return Or(tuple(flat)) if len(flat) > 1 else flat[0]
 

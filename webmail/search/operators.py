@@ -237,3 +237,13 @@ CHOICES = {operator.name: _names(operator.choices) for operator in OPERATORS if 
 def choices_of(operator: Operator, norwegian: bool) -> list[str]:
     """What the page calls the values it takes."""
     return [(choice.norwegian if norwegian else choice.english)[0] for choice in operator.choices]
+
+
+def spelt(name: str, value: str, language: str | None = None) -> str:
+    """An operator and one of its choices, or any value that is fit to stand there, in the language of the page."""
+    norwegian = in_norwegian(language)
+    operator = next(one for one in OPERATORS if one.name == name)
+    choice = next((one for one in operator.choices if one.value == value), None)
+    if choice:
+        value = (choice.norwegian if norwegian else choice.english)[0]
+    return f"{operator.shown(norwegian)}:{value}"

@@ -34,8 +34,10 @@ def _selected(request: Request) -> operations.What:
     conversations: all messages of each that are in the same folder, or in any if that was asked for."""
     only = request.GET.get("only", "")
     if request.POST.get("all") and not only:
-        scope = listing.scope_of(request.user, request.POST["all"], request.POST.get("f", ""))
-        return scope.selection(request.POST.get("q", "")[:500], request.POST.get("until", ""))
+        scope = listing.scope_of(
+            request.user, request.POST["all"], request.POST.get("f", ""), request.POST.get("q", "")
+        )
+        return scope.selection(request.POST.get("until", ""))
     ids = ticked(request)
     everywhere = request.GET.get("where") == "everywhere"
     if request.POST.get("rows") == "conversations" and request.GET.get("set") not in ONE_OF_THEM:

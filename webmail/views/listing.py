@@ -8,7 +8,6 @@ from __future__ import annotations
 import heapq
 import itertools
 import re
-from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -63,8 +62,7 @@ FILTERS: dict[str, dict[str, Any]] = {
     "starred": {"flagged": True},
     "files": {"has_attachment": True},
 }
-PATIENCE = 1.0  # seconds for what stands beside a message in a search
-FAR_DOWN = 1000  # rows of a search; nobody opens what is further down without its list
+BEST = "best"  # the order of a search that is not by time
 # Roles of which there is a list over all accounts, at the address of the same name.
 UNIFIED = {"inbox": gettext_lazy("Inbox"), "drafts": gettext_lazy("Drafts"), "sent": gettext_lazy("Sent")}
 
@@ -73,7 +71,8 @@ UNIFIED = {"inbox": gettext_lazy("Inbox"), "drafts": gettext_lazy("Drafts"), "se
 class Scope:
     """Which messages a list is about: some mailboxes, or all of the person's under a condition.
 
-    ``key`` names it in URLs ("inbox", "sent", "unread", "search", "folder-7"); ``query`` is what is searched for."""
+    ``key`` names it in URLs ("inbox", "sent", "unread", "search", "folder-7"); ``query`` is what is searched for, ``best`` says
+    that the best comes first, not the newest."""
 
     user: User
     key: str
@@ -83,11 +82,12 @@ class Scope:
     everywhere: dict[str, Any] | None = None
     filter: str = ""
     query: str = ""
+    best: bool = False
 
     @property
     def can_thread(self) -> bool:
-        """What went out, or was searched for, is looked for message by message."""
-        return not self.outgoing and self.key != "search"
+        """What went out is looked for message by message."""
+        return not self.outgoing
 
     @property
     def threaded(self) -> bool:
@@ -152,13 +152,15 @@ class Scope:
         return search.parse(self.query, timezone.localdate())
 
     @cached_property
-    def finder(self) -> search.Finder:
-        return search.Finder(self.user, self.asked.tree, also=Q(**FILTERS.get(self.filter, {})))
+    def results(self) -> search.Results:
+        also = Q(**FILTERS.get(self.filter, {}))
+        return search.Results(self.user, self.asked.tree, self.best, self.threaded, also)
 
     def _found(self, after: Cursor | None, size: int, inclusive: bool) -> list[Listed]:
+        place = self.results.place_of(after) if after else search.Place()
         if after and inclusive:
-            after = Cursor(after.received_at, after.pk + 1)
-        return self.rows_of(self.finder.page(after, size + 1).ids)
+            place = place._replace(after=Cursor(after.received_at, after.pk + 1))
+        return self.rows_of(self.results.page(place, size + 1).ids)
 
     def rows_of(self, ids: Sequence[int]) -> list[Listed]:
         """What is listed of these messages, in their order."""
@@ -176,7 +178,7 @@ class Scope:
 
     def place_of(self, message: Message) -> Cursor:
         """Where its row is: the message's own place, or that of the newest of its conversation in this list."""
-        if self.threaded and message.thread_id:
+        if self.threaded and message.thread_id and self.key != "search":
             if self.everywhere is None:
                 found = _newest_in_folder(message.thread_id, message.mailbox_id)
             else:
@@ -190,42 +192,43 @@ class Scope:
 
     def neighbours(self, here: Cursor) -> tuple[int | None, int | None]:
         """The next newer and the next older row."""
+        if self.key == "search":
+            return self.results.beside(here)
         newer, older = self._beside(here, newer=True), self._beside(here, newer=False)
         return (min(newer)[1] if newer else None), (max(older)[1] if older else None)
 
     def _beside(self, here: Cursor, newer: bool) -> list[tuple[datetime, int]]:
-        if self.key == "search":
-            return self._beside_found(here, newer)
         if self.everywhere is not None:
             beside = [_next(source, here, newer).values_list("received_at", "pk") for source in self.sources()]
             return [key for query in beside for key in query]
         ask = _asked_each_opening(self.filter, self.threaded, newer)
         return [key for mailbox in self.mailboxes for key in ask(mailbox.pk, here.received_at, here.pk)]
 
-    def _beside_found(self, here: Cursor, newer: bool) -> list[tuple[datetime, int]]:
-        """Search goes from the newest on; a message far down that was opened by its address has none before it."""
-        if not newer:
-            return [(one.received_at, one.pk) for one in itertools.islice(self.finder.each(here, PATIENCE), 1)]
-        before = itertools.takewhile(
-            lambda one: one.place > here, itertools.islice(self.finder.each(patience=PATIENCE), FAR_DOWN)
-        )
-        return [(one.received_at, one.pk) for one in deque(before, 1)]
-
-    def selection(self, query: str, until: str) -> Selection:
+    def selection(self, until: str) -> Selection:
         """Everything in it, for an action on all; ``until`` is the cursor of the newest message that was shown."""
         where = {**(self.everywhere or {}), **FILTERS.get(self.filter, {})}
         mailboxes = tuple(mailbox.pk for mailbox in self.mailboxes)
         if self.everywhere is None and not mailboxes:
             raise Http404
-        return Selection(mailboxes, where, query if self.key == "search" else "", last_id(), until)
+        return Selection(mailboxes, where, self.query, last_id(), until)
 
     @property
     def source(self) -> str:
         """How a message's address says from which list it was opened."""
-        return urlencode({"in": self.key, "q": self.query} if self.query else {"in": self.key})
+        return urlencode({"in": self.key, **self._search})
+
+    @property
+    def _search(self) -> dict[str, str]:
+        """How addresses say what is searched for."""
+        return {**({"q": self.query} if self.query else {}), **({"sort": BEST} if self.best else {})}
+
+    @property
+    def narrow(self) -> str:
+        """Where it is told by what a search can be narrowed."""
+        return f"{reverse('narrowing')}?{urlencode(self._search)}"
 
     def href(self, **query: str) -> str:
-        query = {k: v for k, v in {"q": self.query, "f": self.filter, **query}.items() if v}
+        query = {k: v for k, v in {**self._search, "f": self.filter, **query}.items() if v}
         return self.url + (f"?{urlencode(query)}" if query else "")
 
 
@@ -349,9 +352,10 @@ def own_alone(request: Request, pk: int) -> Message:
     return found[0]
 
 
-def scope_of(user: User, key: str, filter: str = "", query: str = "") -> Scope:
+def scope_of(user: User, key: str, filter: str = "", query: str = "", sort: str = "") -> Scope:
     """Raises Http404 for a key that names nothing of this person's."""
     filter = filter if filter in FILTERS else ""
+    query = query.strip("\0")[: 2 * search.MAX_LENGTH]  # what is cut off here is not read either, and told of
     if key in UNIFIED:
         boxes = [mailbox for mailbox in mailboxes_of(user) if mailbox.role == key and mailbox.selectable]
         return Scope(user, key, str(UNIFIED[key]), reverse(key), boxes, filter=filter)
@@ -360,7 +364,9 @@ def scope_of(user: User, key: str, filter: str = "", query: str = "") -> Scope:
     if key == "starred":
         return Scope(user, key, _("Starred"), reverse("starred"), everywhere={"flagged": True}, filter=filter)
     if key == "search":
-        return Scope(user, key, _("Search"), reverse("search"), everywhere={}, filter=filter, query=query)
+        return Scope(
+            user, key, _("Search"), reverse("search"), everywhere={}, filter=filter, query=query, best=sort == BEST
+        )
     name, _dash, pk = key.partition("-")
     if name == "folder":
         wanted = number(pk)
@@ -370,11 +376,11 @@ def scope_of(user: User, key: str, filter: str = "", query: str = "") -> Scope:
     raise Http404
 
 
-def scope_for(user: User, message: Message, key: str, query: str = "") -> Scope:
+def scope_for(user: User, message: Message, key: str, query: str = "", sort: str = "") -> Scope:
     """The list a message was opened from, if it says so and is one, else its own folder."""
     if key and (key != "search" or query):
         try:
-            return scope_of(user, key, query=query)
+            return scope_of(user, key, query=query, sort=sort)
         except Http404:
             key = ""
     return scope_of(user, f"folder-{message.mailbox_id}")
@@ -431,7 +437,7 @@ def days(scope: Scope, messages: Sequence[Message | Listed], current: int | None
     told = _summaries(scope, messages) if scope.threaded else {}
     for message in messages:
         when = message.received_at.astimezone(zone)
-        title, dates = _heading(when.date(), today)
+        title, dates = ("", "") if scope.best else _heading(when.date(), today)
         if not found or found[-1].title != title:
             found.append(Day(title, dates, []))
         look = Look(

@@ -31,7 +31,8 @@ def show(request: Request, pk: int) -> HttpResponse:
     if draft:  # it goes on where it is written
         place = reverse("draft", args=[draft.pk])
         return HttpResponse(headers={"HX-Redirect": place}) if request.htmx else redirect(place)
-    scope = listing.scope_for(request.user, message, request.GET.get("in", ""), request.GET.get("q", "")[:500])
+    opened_from, query, sort = (request.GET.get(name, "") for name in ("in", "q", "sort"))
+    scope = listing.scope_for(request.user, message, opened_from, query, sort)
     cursor = scope.place_of(message)
     context = read_context(request, message, scope, cursor)
     if request.htmx and request.htmx.target == "read":

@@ -1,14 +1,17 @@
-"""Search over all mail of a person, newest first, while they type and page by page."""
+"""Search over all mail of a person, while they type and page by page."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from django.contrib.auth.decorators import login_required
 from django.db.models.functions import Substr
 from django.http import HttpResponse
 from django.shortcuts import render
+from django.utils import timezone
+from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_safe
 
@@ -17,7 +20,9 @@ from webmail import search
 from webmail.html import marked
 from webmail.models import Message, MessageBody
 from webmail.search import Hits
-from webmail.search.operators import EXAMPLES, OPERATORS, in_norwegian
+from webmail.search.conditions import ANYWHERE, ASIDE, each
+from webmail.search.language import In
+from webmail.search.operators import EXAMPLES, OPERATORS, in_norwegian, spelt
 from webmail.views import listing, navigation
 from webmail.views.mailbox import targets
 
@@ -27,19 +32,23 @@ MAX_WAITING = 1000  # messages that are not findable yet are counted no further
 @require_safe
 @login_required
 def show(request: Request) -> HttpResponse:
-    query = request.GET.get("q", "").strip("\0")[: search.MAX_LENGTH * 2]
-    scope = listing.scope_of(request.user, "search", query=query)
-    after = listing.Cursor.parse(request.GET.get("after", ""))
-    size = request.user.page_size
-    found = scope.finder.page(after, size)
+    asked = request.GET
+    scope = listing.scope_of(request.user, "search", query=asked.get("q", ""), sort=asked.get("sort", ""))
+    place = search.Place.parse(asked.get("after", ""))
+    further = place != search.Place()
+    found = scope.results.page(place, request.user.page_size)
     messages = scope.rows_of(found.ids)
     context = {
-        "query": query, "asked": scope.asked, "scope": scope, "here": request.get_full_path(), "solo": True,
+        "query": scope.query, "asked": scope.asked, "scope": scope, "here": request.get_full_path(), "solo": True,
         "days": _marked(listing.days(scope, messages), messages, scope) if messages else [],
-        "summary": _summary(len(messages), found) if scope.asked.tree and not after else "",
-        "more": found.place is not None, "looked_until": found.looked_until,
-        "older": scope.href(after=str(found.place)) if found.place else "", "first": scope.href() if after else "",
-        "until": str(listing.Cursor(messages[0].received_at, messages[0].pk)) if messages and not after else "",
+        "count": count_text(len(messages), scope.threaded, found.place is not None) if messages and not further else "",
+        "more": found.place is not None, "looked_until": None if scope.best else found.looked_until,
+        "cut_short": found.looked_until is not None,
+        "older": scope.href(after=str(found.place)) if found.place else "", "first": scope.href() if further else "",
+        "until": _until(scope, messages) if messages and not further else "",
+        "chips": [(chip.label, scope.href(q=chip.without)) for chip in scope.asked.chips],
+        "orders": _orders(scope), "narrow": scope.narrow if scope.asked.tree else "",
+        "aside": _aside(scope) if not found.place else "",
         "targets": targets(request, scope), **_coverage(request),
     }  # fmt: skip
     if request.htmx and request.htmx.target == "found":
@@ -47,10 +56,40 @@ def show(request: Request) -> HttpResponse:
     return render(request, "webmail/search.html", {**navigation.context(request, "search"), **context})
 
 
-def _summary(number: int, found: search.Found) -> str:
-    if found.place and not found.looked_until:
-        return ngettext("more than %(n)d message", "more than %(n)d messages", number) % {"n": number}
-    return ngettext("%(n)d message", "%(n)d messages", number) % {"n": number}
+def count_text(number: int, threaded: bool, more: bool) -> str:
+    """How many were found, or that there are more."""
+    if threaded and more:
+        said = ngettext("More than %(n)s conversation", "More than %(n)s conversations", number)
+    elif threaded:
+        said = ngettext("%(n)s conversation", "%(n)s conversations", number)
+    elif more:
+        said = ngettext("More than %(n)s message", "More than %(n)s messages", number)
+    else:
+        said = ngettext("%(n)s message", "%(n)s messages", number)
+    return said % {"n": f"{number:,}".replace(",", "\u202f")}
+
+
+def _orders(scope: listing.Scope) -> list[tuple[str, str, bool]]:
+    """Title, address, whether it is this one; none where all orders are the same."""
+    if not scope.asked.tree or len(search.tiers(scope.asked.tree)) == 1:
+        return []
+    orders = ((_("Newest"), replace(scope, best=False)), (_("Best match"), replace(scope, best=True)))
+    return [(title, other.href(), other.best == scope.best) for title, other in orders]
+
+
+def _until(scope: listing.Scope, messages: Sequence[listing.Listed]) -> str:
+    """The newest that an action on everything means: what came after the page was made is not meant."""
+    newest = max(listing.Cursor(one.received_at, one.pk) for one in messages)
+    return str(max(newest, listing.Cursor(timezone.now(), 0)) if scope.best else newest)
+
+
+def _aside(scope: listing.Scope) -> str:
+    """The address of the same search in Junk and Trash too, if it named no folder."""
+    if scope.asked.tree is None or any(isinstance(node, In) for node in each(scope.asked.tree)):
+        return ""
+    if not any(box.role in ASIDE and box.total for box in listing.mailboxes_of(scope.user)):
+        return ""
+    return scope.href(q=f"{spelt('in', ANYWHERE)} {scope.query}")
 
 
 def _coverage(request: Request) -> dict[str, Any]:
@@ -67,7 +106,7 @@ def _coverage(request: Request) -> dict[str, Any]:
 
 def _marked(days: Iterable[listing.Day], messages: Sequence[listing.Listed], scope: listing.Scope) -> list[listing.Day]:
     """Its rows say where they are, and what was searched for is marked in them."""
-    words = search.words_of(scope.asked)
+    words = search.words_of(scope.asked.tree)
     subject, people, text = Hits(words, "subject"), Hits(words, "from"), Hits(words, "body")
     boxes = {mailbox.pk: mailbox.title for mailbox in listing.mailboxes_of(scope.user)}
     places = {message.pk: boxes.get(message.mailbox_id or 0, "") for message in messages}
