@@ -47,7 +47,7 @@ class Hits:
         return [*found, Piece(text[last:])] if last < len(text) else found
 
     def excerpt(self, text: str) -> str:
-        """The words around the first hit; "" if there is none."""
+        """The words around the first hit, or from the beginning if that is not far; "" if there is none."""
         text = text[:LOOKED_AT]
         start = next((place[0] for place in self._places(text)), None)
         if start is None:

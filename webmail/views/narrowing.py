@@ -21,7 +21,7 @@ from webmail.search.operators import spelt
 from webmail.views import listing, navigation
 from webmail.views.search import count_text
 
-BESIDE, ON_A_PAGE = 8, 20  # of all, and of each kind
+BESIDE, ON_A_PAGE = 6, 20  # of all, and of each kind
 
 
 class Added(NamedTuple):

@@ -113,8 +113,8 @@ def _marked(days: Iterable[listing.Day], messages: Sequence[listing.Listed], sco
     texts = _texts(messages, text)
 
     def row(one: listing.Row) -> listing.Row:
-        preview = text.excerpt(texts[one.pk]) if one.pk in texts else ""
-        shown = marked(text.pieces(preview or one.preview))
+        preview = text.excerpt(texts.get(one.pk, one.preview)) or one.preview
+        shown = marked(text.pieces(preview))
         return one._replace(
             look=one.look._replace(preview=bool(shown)), who=marked(people.pieces(one.who)), place=places[one.pk],
             subject=marked(subject.pieces(one.subject)), preview=shown,
