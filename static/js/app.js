@@ -4,6 +4,7 @@ import "./frames.js";
 import "./keys.js";
 import "./selection.js";
 import "./reading.js";
+import "./finding.js";
 import "./live.js";
 import "./files.js";
 import "./around.js";

@@ -36,6 +36,8 @@ font:13px/20px system-ui,sans-serif;background:light-dark(#e8eaed,#333);color:li
 .quote>summary:focus-visible{outline:2px solid;outline-offset:2px}
 .quote>summary:empty::before{content:"SHOW"}
 .quote[open]>summary:empty::before{content:"HIDE"}
+::highlight(hit){background-color:light-dark(#ffe69a,#6b5200);color:light-dark(#1a1a1a,#fff)}
+::highlight(hit-here){background-color:light-dark(#ff9d3d,#c96a00);color:light-dark(#1a1a1a,#fff)}
 @media(max-width:640px){
 body{padding:12px}
 #message:has(>.body){margin:-12px}

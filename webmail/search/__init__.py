@@ -27,12 +27,12 @@ from webmail.search.documents import (
     tidy,
 )
 from webmail.search.finding import Finder, finder
-from webmail.search.hits import LOOKED_AT, Hits, Piece
+from webmail.search.hits import LOOKED_AT, Hits, Piece, sought
 from webmail.search.language import MAX_LENGTH, Query, parse, words_of
 from webmail.search.results import Found, Place, Results, tiers
 
 __all__ = [
     "LOOKED_AT", "MAX_LENGTH", "NEW", "TEXT", "Finder", "Found", "Hits", "Piece", "Place", "Query", "Results",
     "catch_up", "due", "finder", "forget", "has_gone", "index_anew", "is_due", "is_lost", "is_untidy", "number_due",
-    "octets", "parse", "tidy", "tiers", "words_of",
+    "octets", "parse", "sought", "tidy", "tiers", "words_of",
 ]  # fmt: skip

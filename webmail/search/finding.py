@@ -7,7 +7,7 @@ names. Where the rest is rarer than the words (a small folder, what is starred),
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from functools import cached_property
 from itertools import groupby
@@ -71,9 +71,10 @@ class Finder:
                 kept = self._kept(some)
                 yield self._firsts(kept, met, after) if self.threaded else kept, some[-1]
 
-    def holds(self, message: int) -> bool:
-        """Whether it is found."""
-        return bool(self._kept(_candidates_of(Message.objects.filter(pk=message)), from_index=False))
+    def which(self, messages: Iterable[int]) -> set[int]:
+        """Those of these that are found."""
+        some = _candidates_of(Message.objects.filter(pk__in=list(messages)))
+        return {one.pk for one in self._kept(some, from_index=False)} if self.tree else set()
 
     # --- what may be it -------------------------------------------------------------------------------------------
 

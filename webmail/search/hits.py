@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from webmail.search.conditions import is_beginning
 from webmail.search.language import Words
@@ -19,6 +19,17 @@ _BLANK = re.compile(r"\s+")
 class Piece(NamedTuple):
     text: str
     hit: bool = False
+
+
+def sought(words: Sequence[Words], *fields: str) -> list[dict[str, Any]]:
+    """What a page has to look for in a text that it shows: ``terms`` that follow one another, as JSON; the last may go on if it
+    ``begins`` a word."""
+    found = []
+    for one in words:
+        terms = [term for _start, _end, term in spans(one.text)]
+        if terms and one.field in ("", *fields):
+            found.append({"terms": terms, "begins": is_beginning(one, terms[-1])})
+    return found
 
 
 class Hits:

@@ -90,7 +90,7 @@ class Results:
         """Where a message stands that is found."""
         if len(self.tiers) == 1:
             return Place(0, message)
-        return Place(next((at for at, finder in enumerate(self.tiers) if finder.holds(message.pk)), 0), message)
+        return Place(next((at for at, finder in enumerate(self.tiers) if finder.which([message.pk])), 0), message)
 
     def beside(self, message: Cursor) -> tuple[int | None, int | None]:
         """What stands before it and behind it. Of what is far down and was opened by its address, none before it is known."""

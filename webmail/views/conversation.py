@@ -13,7 +13,7 @@ from django.views.decorators.http import require_POST
 
 from accounts.models import Identity, User
 from accounts.requests import Request
-from webmail import bodies, operations
+from webmail import bodies, operations, search
 from webmail.conversations import ASIDE, OWN_WORK
 from webmail.models import Message, MessageBody, Thread
 from webmail.prepared import Integer, Prepared
@@ -22,6 +22,7 @@ from webmail.views.presenting import present
 from webmail.views.redirection import back, notice, problem
 
 SHOWN, MOST_SHOWN = 100, 1000  # messages of a conversation on one page, at first and where all are asked for
+FOUND_UNFOLDED = 10  # messages of it that have what was searched for
 
 _members = Prepared(
     lambda thread: Message.objects.filter(thread_id=thread, mailbox__hidden=False).order_by("-received_at", "-id")[
@@ -54,8 +55,9 @@ class Conversation:
     all_unfolded: bool
 
 
-def conversation(request: Request, message: Message) -> Conversation:
-    """The opened message and the unread ones unfolded, the rest folded. A copy in two folders shows once."""
+def conversation(request: Request, message: Message, finder: search.Finder | None = None) -> Conversation:
+    """The opened message and the unread ones unfolded, and the first that are found; the rest folded. A copy in two folders
+    shows once."""
     user = request.user
     ask = _all_members if request.GET.get("all") else _members
     rows = listing.place(ask(message.thread_id), user) if message.thread_id else []
@@ -63,7 +65,7 @@ def conversation(request: Request, message: Message) -> Conversation:
     shown = _once_each(message, rows[:SHOWN] if more else rows)
     shown.sort(key=lambda row: (row.received_at, row.pk), reverse=user.newest_on_top)
     mine = own_addresses(user)
-    unfold = _ready(shown, message, bool(request.GET.get("unfold")))
+    unfold = _ready(shown, message, bool(request.GET.get("unfold")), finder)
     folders = [row.mailbox for row in rows]
     return Conversation(
         entries=[
@@ -91,9 +93,11 @@ def _once_each(message: Message, rows: list[Message]) -> list[Message]:
     return list(found.values())
 
 
-def _ready(shown: list[Message], message: Message, unfold: bool) -> set[int]:
+def _ready(shown: list[Message], message: Message, unfold: bool, finder: search.Finder | None) -> set[int]:
     """What is shown unfolded. Only the opened one may have to be fetched: another that is not here yet stays folded."""
-    wanted = [row.pk for row in shown if (unfold or not row.seen) and row.pk != message.pk]
+    found = finder.which(row.pk for row in shown) if finder and len(shown) > 1 else set()
+    found = set([row.pk for row in shown if row.pk in found][:FOUND_UNFOLDED])
+    wanted = [row.pk for row in shown if (unfold or not row.seen or row.pk in found) and row.pk != message.pk]
     read = MessageBody.objects.filter(pk__in=wanted, facts__reading=bodies.READING_VERSION)
     return {message.pk, *(read.values_list("pk", flat=True) if wanted else ())}
 

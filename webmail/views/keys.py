@@ -33,7 +33,8 @@ def _groups() -> list[tuple[str, list[tuple[str, str]]]]:
     message = [
         ("J", _("Older message")), ("K", _("Newer message")), ("R", _("Reply")), ("A", _("Reply all")), ("F", _("Forward")),
         ("E", _("Archive")), ("#", _("Delete")), ("!", _("Junk")), ("V", _("Move or copy")), ("U", _("Mark unread")),
-        ("S", _("Star, or remove the star")), ("P", _("Print")),
+        ("S", _("Star, or remove the star")), ("P", _("Print")), ("H", _("Find in the message")), ("N", _("Next hit")),
+        ("B", _("Previous hit")),
     ]  # fmt: skip
     writing = [("Ctrl+Enter", _("Send")), ("Ctrl+S", _("Save")), ("Ctrl+Shift+D", _("Discard"))]
     return [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from django.contrib.auth.decorators import login_required
@@ -12,7 +13,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_safe
 
 from accounts.requests import Request
-from webmail import compose, threads
+from webmail import compose, search, threads
 from webmail.models import Message
 from webmail.views import listing, navigation
 from webmail.views.body import charset_names
@@ -55,7 +56,10 @@ def _lasting(context: dict[str, Any], response: HttpResponse) -> HttpResponse:
 
 def read_context(request: Request, message: Message, scope: listing.Scope, place: listing.Cursor) -> dict[str, Any]:
     newer, older = scope.neighbours(place)
-    shown, subject = conversation(request, message), message.subject.strip()
+    tree = scope.asked.tree if scope.key == "search" else None
+    shown = conversation(request, message, search.Finder(request.user, tree) if tree else None)
+    subject = message.subject.strip()
+    words = [word for word in search.words_of(tree) if word.field in ("", "subject", "body")]
     suffix = f"?{scope.source}" if not scope.mailbox else ""
     return {
         "message": message,
@@ -63,6 +67,8 @@ def read_context(request: Request, message: Message, scope: listing.Scope, place
         "subject": (threads.plain_subject(subject) if len(shown.entries) > 1 else subject) or _("(no subject)"),
         "scope": scope,
         "conversation": shown,
+        "words": " ".join(f'"{word.text}"' if word.exact else word.text for word in words),
+        "sought": json.dumps(search.sought(words, "subject", "body")) if words else "",
         "thread": shown.entries,
         "several": len(shown.entries) > 1,
         "newest_on_top": request.user.newest_on_top,
