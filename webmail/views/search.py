@@ -13,7 +13,7 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_safe
 
 from accounts.requests import Request
-from webmail import search
+from webmail import search, searches
 from webmail.html import marked
 from webmail.models import Message, MessageBody
 from webmail.search import Hits
@@ -40,7 +40,7 @@ def show(request: Request) -> HttpResponse:
         "more": found.place is not None, "looked_until": found.looked_until,
         "older": scope.href(after=str(found.place)) if found.place else "", "first": scope.href() if after else "",
         "until": str(listing.Cursor(messages[0].received_at, messages[0].pk)) if messages and not after else "",
-        "targets": targets(request, scope), **_coverage(request),
+        "targets": targets(request, scope), **_coverage(request), "saved": searches.saved_as(request.user, query),
     }  # fmt: skip
     if request.htmx and request.htmx.target == "found":
         return render(request, "webmail/found.html", context)
