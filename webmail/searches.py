@@ -92,9 +92,12 @@ def remove(one: Search) -> None:
 
 
 def bring_back(one: Search) -> None:
-    """Raises TooMany."""
+    """Unless it was saved anew meanwhile. Raises TooMany."""
     with _kept_count(one.user):
-        if saved(one.user_id).count() >= MOST_SAVED:
+        others = saved(one.user_id).exclude(pk=one.pk)
+        if others.filter(text=one.text).exists():
+            return
+        if others.count() >= MOST_SAVED:
             raise TooMany
         Search.objects.filter(pk=one.pk).update(removed_at=None, count_due=True)
 

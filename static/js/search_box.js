@@ -46,7 +46,10 @@ class SearchBox {
 
   #listen() {
     const { input, box } = this;
-    input.addEventListener("input", () => this.#ask(PAUSE));
+    input.addEventListener("input", () => {
+      if (box.classList.contains("recent")) this.#close(); else this.#unmark(); /* what is still offered was for another text */
+      this.#ask(PAUSE);
+    });
     input.addEventListener("focus", () => { if (!input.value) this.#ask(0); });
     input.addEventListener("click", () => { if (!input.value && box.hidden) this.#ask(0); else this.#moved(); });
     input.addEventListener("keyup", () => this.#moved());
@@ -112,6 +115,7 @@ class SearchBox {
     const options = recent ? recent.map((one) => this.#option(one.text, { id: one.pk, text: one.text })) : choices.map((one) => this.#option(one.shown, { text: one.text }, one.beside));
     this.place = [start, end];
     this.at = this.input.selectionStart;
+    this.text = this.input.value;
     options.forEach((option, number) => { option.id = `${this.list.id}-${number}`; });
     this.list.replaceChildren(...options);
     this.title.textContent = recent ? this.words.recent : this.words.choices;
@@ -132,10 +136,15 @@ class SearchBox {
     return option;
   }
 
+  #unmark() {
+    for (const one of this.list.children) one.setAttribute("aria-selected", "false");
+    this.input.removeAttribute("aria-activedescendant");
+  }
+
   #mark(step) {
     const options = [...this.list.children];
     const at = options.findIndex((one) => one.ariaSelected === "true");
-    options[at]?.setAttribute("aria-selected", "false");
+    this.#unmark();
     const next = options[at < 0 && step < 0 ? options.length - 1 : (at + step + options.length) % options.length];
     next.setAttribute("aria-selected", "true");
     next.scrollIntoView({ block: "nearest", inline: "nearest" });
@@ -143,6 +152,7 @@ class SearchBox {
   }
 
   #take(option) {
+    if (this.text !== this.input.value) return; /* typed on since then */
     const { text, id } = option.dataset;
     const letters = [...this.input.value];
     const [start, end] = id ? [0, letters.length] : this.place;

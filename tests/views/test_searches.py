@@ -115,6 +115,15 @@ def test_a_saved_search_is_removed_and_comes_back_by_undo(alice: Person) -> None
     assert sidebar(alice) == ["Takster"]
 
 
+def test_what_was_saved_anew_after_its_removal_is_there_once(alice: Person) -> None:
+    one = keep(alice, "takst", "Takster")
+    alice.post(f"/searches/{one.pk}/destruction/")
+    keep(alice, "takst", "Priser")
+    alice.post(f"/searches/{one.pk}/return/")
+    assert sidebar(alice) == ["Priser"]
+    assert User.objects.get(pk=alice.user.pk).saved_searches == 1
+
+
 def test_what_was_removed_is_gone_for_good_after_a_day(alice: Person) -> None:
     one = keep(alice, "takst")
     searches.remove(one)
