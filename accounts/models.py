@@ -80,6 +80,7 @@ class User(AbstractBaseUser, PermissionsMixin):
     conversations = models.BooleanField(default=True)  # lists show one row for each, else one for each message
     newest_on_top = models.BooleanField(default=False)  # of a conversation
     notify = models.BooleanField(default=False)  # desktop notifications of new mail
+    saved_searches = models.PositiveSmallIntegerField(default=0, db_default=0)  # so that most pages need not look
     active_at = models.DateTimeField(null=True)  # last seen here; decides how closely their accounts are watched
 
     objects = UserManager()

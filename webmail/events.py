@@ -17,7 +17,7 @@ import json
 import logging
 import time
 from collections import defaultdict
-from collections.abc import AsyncGenerator, Iterable
+from collections.abc import AsyncGenerator, Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -58,15 +58,25 @@ def _stream(user_id: int) -> str:
 
 
 def publish(user_id: int, kind: str, **data: Any) -> None:
-    """Kinds: ``mailbox`` (ids, arrived), ``operation``, ``outbox``, ``account``, ``progress``; said once what it is about
-    is committed. Without Redis pages learn it later."""
+    """Kinds: ``mailbox`` (ids, arrived), ``operation``, ``outbox``, ``account``, ``progress``, ``searches``; said once what it
+    is about is committed. Without Redis pages learn it later."""
     if transaction.get_connection().in_atomic_block:
         transaction.on_commit(lambda: _publish(user_id, kind, data))
     else:
         _publish(user_id, kind, data)
 
 
+_told: list[Callable[[int], None]] = []  # of whose mail changed
+
+
+def on_mail_changed(tell: Callable[[int], None]) -> None:
+    """Have this called with the id of each person whose mail changed, once that is committed."""
+    _told.append(tell)
+
+
 def _publish(user_id: int, kind: str, data: dict[str, Any]) -> None:
+    for tell in _told if kind in ("mailbox", "operation") else ():
+        tell(user_id)
     try:
         with _client().pipeline(transaction=False) as pipe:
             pipe.xadd(_stream(user_id), {"kind": kind, "data": json.dumps(data)}, maxlen=KEEP_EVENTS, approximate=True)

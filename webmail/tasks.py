@@ -10,12 +10,13 @@ from typing import Any
 from celery import shared_task
 from celery.exceptions import CeleryError
 from django.conf import settings
+from django.db import DatabaseError
 from django.db.models import Q
 from django.utils import timezone, translation
 from kombu.exceptions import KombuError
 from redis.exceptions import RedisError
 
-from accounts.models import Account
+from accounts.models import Account, User
 from webmail import (
     bodies,
     books,
@@ -27,6 +28,7 @@ from webmail import (
     outbox,
     pictures,
     search,
+    searches,
     suggestions,
     sync,
     thumbnails,
@@ -40,6 +42,8 @@ log = logging.getLogger(__name__)
 RETRY_SECONDS = 1.0
 SPREAD_SECONDS = 10.0
 INDEX_SECONDS = 15.0
+COUNT_SECONDS = 1.0  # that mail may go on changing before what is saved is counted
+COUNT_REST = 60  # seconds before what took longer than one to count is counted again
 TIDYING = 24 * 3600  # seconds between two times that all of the index is gone through
 AT_MOST = 300  # seconds of what reads one message of a stranger; then its process is ended, and another goes on
 
@@ -199,6 +203,21 @@ def index_mail(account_id: int) -> None:
             pass
     finally:
         events.release(work)
+        nudge_count(account.user_id)
+
+
+@shared_task(name="webmail.searches", ignore_result=True)
+def count_searches(user_id: int) -> None:
+    """Of one person once at a time; what took long has a rest, the sweep goes on."""
+    user, work = User.objects.filter(pk=user_id).first(), f"searches:{user_id}"
+    if user is None or not events.claim(work, COUNT_REST):
+        return
+    began = time.monotonic()
+    searches.count(user)
+    if time.monotonic() - began < 1:
+        events.release(work)
+        if searches.is_due(user_id):  # marked again meanwhile
+            _nudge(count_searches, user_id, COUNT_SECONDS)
 
 
 @shared_task(name="webmail.index_anew", ignore_result=True)
@@ -232,6 +251,7 @@ def sweep() -> None:
     compose.forget_old_uploads()
     contacts.forget_old()
     contacts.exchange.forget_old_files()
+    searches.forget_old()
     make_suggestions.delay()
     if search.is_lost():
         index_anew.delay()
@@ -239,6 +259,8 @@ def sweep() -> None:
         index_mail.delay(account_id)
     if search.has_gone() or search.is_untidy():
         tidy_index.delay()
+    for user_id in searches.due():
+        count_searches.delay(user_id)
     for book_id in books.due():
         sync_book.delay(book_id)
     for account_id in pictures.wanting():
@@ -307,6 +329,20 @@ def nudge_book(book_id: int) -> None:
     _nudge(sync_book, book_id)
 
 
+def nudge_count(user_id: int) -> None:
+    """Their mail changed; for people who saved no search that is one short look. What changed it has been done, whatever
+    comes of this."""
+    try:
+        if searches.outdated(user_id):
+            _nudge(count_searches, user_id, COUNT_SECONDS)
+    except DatabaseError as error:
+        log.warning("searches of person %s not marked: %s", user_id, error)
+
+
+def nudge_first_count(user_id: int) -> None:
+    _nudge(count_searches, user_id)
+
+
 def _nudge(task: Any, row_id: int, countdown: float = 0) -> None:
     """Without a broker the row waits for the sweep of one that comes back."""
     try:
@@ -316,4 +352,5 @@ def _nudge(task: Any, row_id: int, countdown: float = 0) -> None:
 
 
 operations.on_submit(nudge_replay, nudge_spread)
+events.on_mail_changed(nudge_count)
 books.nudge_by(nudge_book)

@@ -19,6 +19,7 @@ def farewell(account_id: int, user_id: int) -> None:
     connections.close_all(account_id)
     forget_files_of(account_id)
     suggestions.forget_orphans(user_id)
+    tasks.nudge_count(user_id)
 
 
 def holdings(account: Account) -> dict[str, int]:

@@ -8,6 +8,7 @@ import "./finding.js";
 import "./live.js";
 import "./files.js";
 import "./around.js";
+import "./search_box.js";
 import "./windows.js";
 if (document.getElementById("composer")) import("./page_composer.js");
 document.addEventListener("htmx:afterSettle", () => { if (document.getElementById("composer")) import("./page_composer.js").then(({ mount }) => mount()); });

@@ -38,7 +38,9 @@ document.addEventListener("keydown", (event) => {
     return;
   }
   event.preventDefault();
-  if (element.matches("input")) element.focus(); else element.click();
+  if (!element.matches("input")) { element.click(); return; }
+  element.focus();
+  element.setSelectionRange(element.value.length, element.value.length); /* to go on from what is there */
 });
 
 document.addEventListener("click", (event) => {

@@ -6,17 +6,20 @@ const PAUSE = 400, GATHER = 20; /* the first change shows at once, what follows 
 let timer = 0;
 let refreshed = -PAUSE;
 let arrived = false; /* new mail since the last refresh began */
+let whole = false; /* more than the sidebar may have changed since then */
 
 const here = () => location.pathname + location.search;
 
-function refresh() {
+function refresh(more = true) {
   clearTimeout(timer);
+  whole ||= more;
   timer = setTimeout(() => {
     if (document.getElementById("composer") && !document.getElementById("list")) return; /* a draft's page goes when it is sent */
-    if (performance.now() < actingUntil) { refresh(); return; } /* the answer to what the person just did shows more */
+    if (performance.now() < actingUntil) { refresh(false); return; } /* the answer to what the person just did shows more */
     refreshed = performance.now();
-    const list = document.getElementById("list");
-    const outbox = document.getElementById("outbox");
+    const list = whole && document.getElementById("list");
+    const outbox = whole && document.getElementById("outbox");
+    whole = false;
     const source = list ? "#list" : outbox ? "#outbox" : "#nav";
     if (document.querySelector("#list .drop[open], #list .pick:focus") || document.querySelector(".acct:not([open])")) keepMenus();
     const tell = arrived;
@@ -99,7 +102,7 @@ if (box?.checked) denied.hidden = "Notification" in window && Notification.permi
 
 /* The stream. The browser itself resumes a broken one by the last id; one that was refused it gives up, so we begin a new
    one from there, each time later. */
-const KINDS = ["mailbox", "operation", "outbox", "account", "reload", "progress"];
+const KINDS = ["mailbox", "operation", "outbox", "account", "reload", "progress", "searches"];
 const LONGEST_WAIT = 300_000;
 const url = document.body.dataset.events;
 let source = null;
@@ -123,7 +126,7 @@ function listen() {
     if (kind === "operation" && told.batch) operation(told);
     if (kind === "account") { begun.delete(told.id); over(told.id); }
     if (kind === "progress" && !begins(told)) return;
-    refresh();
+    refresh(kind !== "searches");
   });
   source.addEventListener("open", () => { wait = 2000; });
   source.addEventListener("error", () => {

@@ -111,6 +111,16 @@ class Visit:
         self.sign_in(address)
         expect(self.page).to_have_url(f"{self.url}/")
 
+    @property
+    def search_box(self) -> Locator:
+        """A combobox with script, a plain search box without."""
+        return self.page.get_by_label("Search mail")
+
+    def press(self, key: str) -> None:
+        """On a page that hears it."""
+        expect(self.page.locator("html.live")).to_be_attached()
+        self.page.keyboard.press(key)
+
     def row(self, subject: str) -> Locator:
         return self.page.locator(".row", has_text=subject)
 

@@ -15,7 +15,7 @@ from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from accounts.models import Identity
 from tests.letters import PIXEL, letter
 from tests.views.conftest import Person, snapshot
-from webmail import compose, contacts, operations, outbox, pictures, thumbnails
+from webmail import compose, contacts, operations, outbox, pictures, searches, thumbnails
 from webmail.models import AddressBook, Contact, Draft, HeldForm, Operation, Template
 
 SECRET = "Hemmelig"
@@ -93,6 +93,10 @@ def belongings(alice: Person) -> dict[str, list[Any]]:
     ids["resumption"] = [HeldForm.objects.create(user=alice.user, path="/compose/", fields=[["text", SECRET]]).key]
     for name in ("cancellation", "retry", "time", "settlement", "dismissal"):
         ids[f"submission-{name}"] = [submission.pk]
+    kept = searches.save(alice.user, f"{SECRET} søk")
+    assert kept
+    for name in ("search-name", "search-destruction", "search-return"):
+        ids[name] = [kept.pk]
     for name in ("account", "account-destruction", "identity-creation"):
         ids[f"accounts:{name}"] = [alice.account.pk]
     for name in ("state", "pause", "sync", "capabilities"):
@@ -233,7 +237,7 @@ def test_bob_cannot_make_folders_in_alices_account(alice: Person, bob: Person) -
 
 
 def test_bob_does_not_find_alices_mail(alice: Person, bob: Person) -> None:
-    assert alice.message("Hemmelig hilsen").subject.encode() in alice.get("/search/?q=hemmelig").content
+    assert b"<mark>Hemmelig</mark> hilsen" in alice.get("/search/?q=hemmelig").content
     for path in ("/search/?q=hemmelig", "/", "/unread/", "/starred/", "/drafts/", "/outbox/", "/operations/"):
         response = bob.get(path)
         assert response.status_code == 200

@@ -83,7 +83,7 @@ def test_a_list_shows_its_name_and_links_that_are_safe(alice: Person) -> None:
     assert "http://lists.example/help" not in text
 
 
-OF_SCRIPT = {"J", "K", "X", "Enter", "Esc"}  # what static/js/keys.js does itself
+OF_SCRIPT = {"J", "K", "X", "Enter", "Esc", "↓", "Tab", "Del"}  # what keys.js and search_box.js do themselves
 
 
 def test_the_page_of_keys_names_every_key_that_a_control_has_and_no_other(alice: Person) -> None:

@@ -41,7 +41,7 @@ def test_it_is_told_how_many_are_from_whom_and_choosing_one_finds_as_many(found:
 
 
 def test_the_number_beside_the_results_is_that_of_all(found: Person) -> None:
-    assert re.search(r'id="found-count"[^>]*>3 conversations<', row(found, "tak"))
+    assert re.search(r'innerHTML:#found-count">3 conversations<', row(found, "tak"))
 
 
 def test_what_leaves_nothing_out_is_not_offered(found: Person) -> None:

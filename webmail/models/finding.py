@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.db import models
+from django.db.models import Q
 from django.utils import timezone
 
 from accounts.models import User
@@ -19,15 +20,24 @@ class Document(models.Model):
 
 
 class Search(models.Model):
-    """What a person searched for. With a name, it stands in the sidebar; without, it is one of the last few."""
+    """What a person searched for. With a name, it is saved and stands in the sidebar; without, it is one of the last few.
+    Of a saved one: ``unread`` messages are found by it, and maybe ``more``, as was counted last."""
 
     user = models.ForeignKey(User, models.CASCADE, related_name="searches")
     text = models.TextField()
     name = models.CharField(max_length=100, blank=True)
     used_at = models.DateTimeField(default=timezone.now)
+    unread = models.PositiveSmallIntegerField(default=0, db_default=0)
+    more = models.BooleanField(default=False, db_default=False)
+    count_due = models.BooleanField(default=False, db_default=False)
+    counted_at = models.DateTimeField(null=True)
+    removed_at = models.DateTimeField(null=True)  # kept for Undo
 
     class Meta:
-        indexes = [models.Index(fields=["user", "-used_at"])]
+        indexes = [
+            models.Index(fields=["user", "-used_at"]),
+            models.Index(fields=["user"], condition=Q(count_due=True), name="searches_to_count"),
+        ]
 
     def __str__(self) -> str:
         return self.name or self.text

@@ -7,6 +7,8 @@ names. Where the rest is rarer than the words (a small folder, what is starred),
 from __future__ import annotations
 
 import json
+import math
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from functools import cached_property
@@ -58,10 +60,13 @@ class Finder:
         self.told = Conditions(user, tree)
         self.parts = tree.children if isinstance(tree, And) else (tree,) if tree else ()
 
-    def each(self, after: Cursor | None = None) -> Iterator[Candidate]:
-        """All of it."""
+    def each(self, after: Cursor | None = None, patience: float = math.inf) -> Iterator[Candidate]:
+        """All of it, or what is found in so many seconds."""
+        ends = time.monotonic() + patience
         for kept, _reached in self.steps(after):
             yield from kept
+            if time.monotonic() > ends:
+                return
 
     def steps(self, after: Cursor | None = None) -> Iterator[tuple[list[Candidate], Candidate]]:
         """The same, as it comes, each time with how far was looked for it."""

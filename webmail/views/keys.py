@@ -24,6 +24,13 @@ def _groups() -> list[tuple[str, list[tuple[str, str]]]]:
         ("C", _("New message")), ("/", _("Search")), ("G", _("Check for new mail")), ("Z", _("Undo, while it is offered")),
         ("Esc", _("Close menus, drop the choice")), ("?", _("This page")),
     ]  # fmt: skip
+    box = [
+        ("↓", _("First result, or the next that is offered")),
+        ("Enter", _("Search, or take what is chosen")),
+        ("Tab", _("Take what is chosen")),
+        ("Del", _("Forget the recent search that is chosen")),
+        ("Esc", _("Close what is offered, then leave the box")),
+    ]
     lists = [
         ("J", _("Next in the list")),
         ("K", _("The one before")),
@@ -39,6 +46,7 @@ def _groups() -> list[tuple[str, list[tuple[str, str]]]]:
     writing = [("Ctrl+Enter", _("Send")), ("Ctrl+S", _("Save")), ("Ctrl+Shift+D", _("Discard"))]
     return [
         (_("Anywhere"), anywhere),
+        (_("In the search box"), box),
         (_("In a list"), lists),
         (_("In a message"), message),
         (_("While writing"), writing),

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import ngettext
 
-from accounts.models import Account
+from accounts.models import Account, User
 from accounts.requests import Request
-from webmail import events, outbox
+from webmail import events, outbox, searches
 from webmail.models import ROLE_ORDER, Draft, Mailbox, Operation
 from webmail.models import OperationState as State
 from webmail.prepared import Integer, Prepared
@@ -49,6 +51,18 @@ class Entry:
     children: tuple[Entry, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class SavedEntry:
+    """A saved search; ``unread`` and the same in words are "" where there is none."""
+
+    name: str
+    text: str
+    url: str
+    unread: str
+    said: str
+    current: bool
+
+
 @dataclass(slots=True)
 class AccountEntry:
     account: Account
@@ -69,6 +83,7 @@ def context(request: Request, current: str = "") -> dict[str, Any]:
     here = _place(every, current)
     trees = [AccountEntry(account, tree(boxes[account.pk], current, single)) for account in accounts]
     fetching = progress.of(accounts)
+    saved = _saved(user, request.GET.get("q", "").strip() if current == "search" else "")
     return {
         "nav": {
             "current": here.role if single and here and here.role in UNIFIED else current,
@@ -76,6 +91,8 @@ def context(request: Request, current: str = "") -> dict[str, Any]:
             "inbox_unread": sum(m.unread for m in every if m.role == "inbox"),
             "drafts": len(_drafts_of(user.pk)),
             "compose": _compose_url(accounts, here, current),
+            "searches": saved,
+            "search": next((one.name for one in saved if one.current), ""),
             "outbox": waiting,
             "needy": needy,
             "accounts": trees,
@@ -95,6 +112,23 @@ def context(request: Request, current: str = "") -> dict[str, Any]:
 def _place(mailboxes: list[Mailbox], current: str) -> Mailbox | None:
     """The folder that is shown, if one is."""
     return next((m for m in mailboxes if current == f"folder-{m.pk}"), None)
+
+
+def _saved(user: User, query: str) -> tuple[SavedEntry, ...]:
+    url = reverse("search")
+    return tuple(
+        SavedEntry(
+            one.name, one.text, f"{url}?{urlencode({'q': one.text})}", f"{one.unread}{'+' if one.more else ''}" if one.unread else "",
+            _unread_in_words(one.unread, one.more) if one.unread else "", one.text == query,
+        )
+        for one in searches.saved_of(user)
+    )  # fmt: skip
+
+
+def _unread_in_words(number: int, more: bool) -> str:
+    if more:
+        return ngettext("%(n)d unread message or more", "%(n)d unread messages or more", number) % {"n": number}
+    return ngettext("%(n)d unread message", "%(n)d unread messages", number) % {"n": number}
 
 
 def _compose_url(accounts: list[Account], here: Mailbox | None, current: str) -> str:

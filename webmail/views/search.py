@@ -16,7 +16,7 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_safe
 
 from accounts.requests import Request
-from webmail import search
+from webmail import search, searches
 from webmail.html import marked
 from webmail.models import Message, MessageBody
 from webmail.search import Hits
@@ -49,7 +49,7 @@ def show(request: Request) -> HttpResponse:
         "chips": [(chip.label, scope.href(q=chip.without)) for chip in scope.asked.chips],
         "orders": _orders(scope), "narrow": scope.narrow if scope.asked.tree else "",
         "aside": _aside(scope) if not found.place else "",
-        "targets": targets(request, scope), **_coverage(request),
+        "targets": targets(request, scope), "saved": searches.saved_as(request.user, scope.query), **_coverage(request),
     }  # fmt: skip
     if request.htmx and request.htmx.target == "found":
         return render(request, "webmail/found.html", context)
