@@ -36,6 +36,7 @@ _SEEN = re.compile(
     rf"[{_UNSPACED}]+|[{_PICTURES}]|(?:(?![_{_UNSPACED}])[\w{_SIGNS}{_LEFT_OUT}])+"
 )  # before it is folded
 _IS_UNSPACED = re.compile(rf"[{_UNSPACED}]")
+_BEYOND_ASCII = re.compile(r"[^\x00-\x7f]+")
 _ASCII_WORD = re.compile(r"[a-z0-9]+")
 
 
@@ -43,13 +44,18 @@ def fold(text: str) -> str:
     """Without regard to case, accents and width. Its length may differ; signs between words may be others."""
     if text.isascii():
         return text.lower()
-    latin = text.translate(_latin())
+    latin = _in_latin(text)
     return latin.lower() if latin.isascii() else _folded(text)
 
 
 def _folded(text: str) -> str:
     apart = _MARKS.sub("", unicodedata.normalize("NFKD", text.casefold()))
     return unicodedata.normalize("NFC", apart.casefold()).translate(_PLAIN)
+
+
+def _in_latin(text: str) -> str:
+    """Letter by letter, as far as that goes; most of a text needs no look-up."""
+    return _BEYOND_ASCII.sub(lambda match: match[0].translate(_latin()), text)
 
 
 @cache
@@ -72,7 +78,7 @@ def places(text: str, pattern: re.Pattern[str]) -> Iterator[tuple[int, int]] | N
     """Where a pattern of plain small letters is in a text as it would be without accents; None if that has others still."""
     if text.isascii():
         return (match.span() for match in pattern.finditer(text.lower()))
-    latin = text.translate(_latin())
+    latin = _in_latin(text)
     return _placed(text, latin.lower(), pattern) if latin.isascii() else None
 
 
@@ -106,7 +112,10 @@ def _growing() -> re.Pattern[str]:
 
 def terms(text: str) -> list[str]:
     """In their order; what a text is kept by."""
-    return [term for word in _words(text) for term in _kept(word)]
+    folded = fold(text)
+    if folded.isascii():
+        return [word[:MAX_TERM] for word in _ASCII_WORD.findall(folded)]
+    return [term for word in _WORD.findall(folded) for term in _kept(word)]
 
 
 def wanted(text: str) -> list[str]:
