@@ -7,6 +7,7 @@ documents    messages -> documents, kept up with what comes and goes
 conditions   a tree -> what is asked of the index, and what of the messages
 sequences    words that follow one another
 finding      the messages that a tree means, a page at a time
+remote       what of a tree is asked of mail servers, where texts are not here
 """
 
 from webmail.search.documents import (

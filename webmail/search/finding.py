@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 from functools import cached_property
 from itertools import groupby
@@ -88,6 +88,13 @@ class Finder:
             yield from self._kept(some)
             if time.monotonic() > ends:
                 return
+
+    def among(self, ids: Collection[int], node: Node | None) -> set[int]:
+        """Those of these messages, some hundred, that are shown and fulfil an expression; None is fulfilled by all."""
+        rows = Message.objects.filter(self.told.visible, self.also, account_id__in=self._accounts, pk__in=ids)
+        keys = rows.values_list("document__number", "pk", "received_at")
+        some = [Candidate(number or 0, pk, at) for number, pk, at in keys]
+        return self._members(node, some) if node else {one.pk for one in some}
 
     # --- what may be it -------------------------------------------------------------------------------------------
 
