@@ -32,6 +32,7 @@ LAYERS = (
             "webmail.operations",
             "webmail.outbox",
             "webmail.search",
+            "webmail.server_search",
             "webmail.trust",
             "webmail.correspondents",
             "webmail.outside",

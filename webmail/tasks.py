@@ -27,6 +27,7 @@ from webmail import (
     outbox,
     pictures,
     search,
+    server_search,
     suggestions,
     sync,
     thumbnails,
@@ -201,6 +202,17 @@ def index_mail(account_id: int) -> None:
         events.release(work)
 
 
+@shared_task(name="webmail.ask", ignore_result=True)
+def ask_server(search_id: int, account_id: int) -> None:
+    """About the folders of one account, for a while; then to the end of the queue, so that others get their turn."""
+    until = time.monotonic() + SPREAD_SECONDS
+    account = Account.objects.select_related("user").filter(pk=account_id).first()
+    while account and server_search.ask_next(search_id, account):
+        if time.monotonic() > until:
+            _nudge(ask_server, search_id, account_id)
+            return
+
+
 @shared_task(name="webmail.index_anew", ignore_result=True)
 def index_anew() -> None:
     """There is no index any more; what follows is the work of ``index_mail``."""
@@ -230,6 +242,7 @@ def sweep() -> None:
     pictures.forget_old()
     resumption.forget_old()
     compose.forget_old_uploads()
+    server_search.forget_old()
     contacts.forget_old()
     contacts.exchange.forget_old_files()
     make_suggestions.delay()
@@ -239,6 +252,8 @@ def sweep() -> None:
         index_mail.delay(account_id)
     if search.has_gone() or search.is_untidy():
         tidy_index.delay()
+    for search_id, account_id in server_search.left():
+        nudge_ask(search_id, account_id)
     for book_id in books.due():
         sync_book.delay(book_id)
     for account_id in pictures.wanting():
@@ -288,7 +303,7 @@ def nudge_spread(account_id: int) -> None:
 
 
 def nudge_send(submission_id: int, countdown: float = 0) -> None:
-    _nudge(send, submission_id, countdown)
+    _nudge(send, submission_id, countdown=countdown)
 
 
 def nudge_read(message_id: int) -> None:
@@ -307,12 +322,16 @@ def nudge_book(book_id: int) -> None:
     _nudge(sync_book, book_id)
 
 
-def _nudge(task: Any, row_id: int, countdown: float = 0) -> None:
+def nudge_ask(search_id: int, account_id: int) -> None:
+    _nudge(ask_server, search_id, account_id)
+
+
+def _nudge(task: Any, *ids: int, countdown: float = 0) -> None:
     """Without a broker the row waits for the sweep of one that comes back."""
     try:
-        task.apply_async([row_id], countdown=countdown or None)
+        task.apply_async(ids, countdown=countdown or None)
     except (KombuError, CeleryError, RedisError, OSError) as error:
-        log.warning("%s of %s not nudged: %s", task.name, row_id, error)
+        log.warning("%s of %s not nudged: %s", task.name, ids, error)
 
 
 operations.on_submit(nudge_replay, nudge_spread)

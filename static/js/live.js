@@ -99,7 +99,7 @@ if (box?.checked) denied.hidden = "Notification" in window && Notification.permi
 
 /* The stream. The browser itself resumes a broken one by the last id; one that was refused it gives up, so we begin a new
    one from there, each time later. */
-const KINDS = ["mailbox", "operation", "outbox", "account", "reload", "progress"];
+const KINDS = ["mailbox", "operation", "outbox", "account", "reload", "progress", "search"];
 const LONGEST_WAIT = 300_000;
 const url = document.body.dataset.events;
 let source = null;

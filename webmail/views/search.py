@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 from typing import Any
 
 from django.contrib.auth.decorators import login_required
@@ -18,7 +19,7 @@ from webmail.html import marked
 from webmail.models import Message, MessageBody
 from webmail.search import Hits
 from webmail.search.operators import EXAMPLES, OPERATORS, in_norwegian
-from webmail.views import listing, navigation
+from webmail.views import listing, navigation, server_search
 from webmail.views.mailbox import targets
 
 MAX_WAITING = 1000  # messages that are not findable yet are counted no further
@@ -35,12 +36,13 @@ def show(request: Request) -> HttpResponse:
     messages = scope.rows_of(found.ids)
     context = {
         "query": query, "asked": scope.asked, "scope": scope, "here": request.get_full_path(), "solo": True,
-        "days": _marked(listing.days(scope, messages), messages, scope) if messages else [],
+        "days": _listed(scope, messages),
         "summary": _summary(len(messages), found) if scope.asked.tree and not after else "",
         "more": found.place is not None, "looked_until": found.looked_until,
         "older": scope.href(after=str(found.place)) if found.place else "", "first": scope.href() if after else "",
         "until": str(listing.Cursor(messages[0].received_at, messages[0].pk)) if messages and not after else "",
         "targets": targets(request, scope), **_coverage(request),
+        "servers": server_search.Part() if after else server_search.part(request, scope, partial(_listed, scope)),
     }  # fmt: skip
     if request.htmx and request.htmx.target == "found":
         return render(request, "webmail/found.html", context)
@@ -63,6 +65,10 @@ def _coverage(request: Request) -> dict[str, Any]:
         "waiting_more": len(waiting) == MAX_WAITING,
         "incomplete": any(not one.complete and one.selectable and one.remote_name for one in mailboxes),
     }
+
+
+def _listed(scope: listing.Scope, messages: Sequence[listing.Listed]) -> list[listing.Day]:
+    return _marked(listing.days(scope, messages), messages, scope) if messages else []
 
 
 def _marked(days: Iterable[listing.Day], messages: Sequence[listing.Listed], scope: listing.Scope) -> list[listing.Day]:
