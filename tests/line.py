@@ -22,7 +22,8 @@ BLOCK = 64 * 1024
 
 class Line:
     """``delay``: seconds in each direction. ``cut_after``: octets of both directions together after which every
-    connection breaks, now and later, until ``mend()``. ``up`` and ``down`` count octets to and from the server."""
+    connection breaks, now and later, until ``mend()``. ``hold(words)``: once a client says this, nothing passes until
+    ``let_go()``. ``up`` and ``down`` count octets to and from the server."""
 
     def __init__(self, port: int, delay: float = 0.0, cut_after: int | None = None) -> None:
         self._target = port
@@ -30,6 +31,10 @@ class Line:
         self.cut_after = cut_after
         self.up = self.down = self.turns = 0
         self._last_way = ""
+        self._held_at: bytes | None = None
+        self._times = 0
+        self._passing = threading.Event()
+        self._passing.set()
         self._lock = threading.Lock()
         self._sockets: list[socket.socket] = []
         self._threads: list[threading.Thread] = []
@@ -46,6 +51,7 @@ class Line:
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
+        self.let_go()
         self.cut()
         for thread in self._threads:
             thread.join(5)
@@ -57,6 +63,14 @@ class Line:
     def mend(self) -> None:
         """What comes passes from now on."""
         self.cut_after = None
+
+    def hold(self, words: bytes, times: int = 0) -> None:
+        """Keep everything back from when these come along; so many ``times`` before they pass."""
+        self._held_at, self._times = words, times
+
+    def let_go(self) -> None:
+        self._held_at = None
+        self._passing.set()
 
     def cut(self) -> None:
         """Break every connection there is."""
@@ -93,6 +107,10 @@ class Line:
                 block = source.recv(BLOCK)
             except OSError:
                 block = b""
+            if way == "up" and self._held_at and self._held_at in block:
+                self._times -= 1
+                if self._times < 0:
+                    self._passing.clear()
             waiting.put((time.monotonic() + self.delay, self._count(way, block)))
 
     def _count(self, way: str, block: bytes) -> bytes:
@@ -112,6 +130,7 @@ class Line:
         while True:
             at, block = waiting.get()
             time.sleep(max(0.0, at - time.monotonic()))
+            self._passing.wait()
             try:
                 if block:
                     sink.sendall(block)

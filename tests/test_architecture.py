@@ -33,6 +33,7 @@ LAYERS = (
             "webmail.outbox",
             "webmail.search",
             "webmail.searches",
+            "webmail.server_search",
             "webmail.trust",
             "webmail.correspondents",
             "webmail.outside",

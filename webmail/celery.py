@@ -16,7 +16,7 @@ app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks(["webmail"])
 # A worker that is told no queue serves both; with two workers sending never waits for somebody's back-fill.
 app.conf.task_queues = [Queue("celery"), Queue("sync")]
-app.conf.task_routes = {"webmail.sync": {"queue": "sync"}, "webmail.pulse": {"queue": "sync"}}
+app.conf.task_routes = {name: {"queue": "sync"} for name in ("webmail.sync", "webmail.pulse", "webmail.ask")}
 
 
 @worker_process_init.connect

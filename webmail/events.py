@@ -58,8 +58,8 @@ def _stream(user_id: int) -> str:
 
 
 def publish(user_id: int, kind: str, **data: Any) -> None:
-    """Kinds: ``mailbox`` (ids, arrived), ``operation``, ``outbox``, ``account``, ``progress``, ``searches``; said once what it
-    is about is committed. Without Redis pages learn it later."""
+    """Kinds: ``mailbox`` (ids, arrived), ``operation``, ``outbox``, ``account``, ``progress``, ``search`` (on
+    servers), ``searches`` (saved ones); said once what it is about is committed. Without Redis pages learn it later."""
     if transaction.get_connection().in_atomic_block:
         transaction.on_commit(lambda: _publish(user_id, kind, data))
     else:

@@ -29,6 +29,7 @@ from webmail import (
     pictures,
     search,
     searches,
+    server_search,
     suggestions,
     sync,
     thumbnails,
@@ -217,7 +218,18 @@ def count_searches(user_id: int) -> None:
     if time.monotonic() - began < 1:
         events.release(work)
         if searches.is_due(user_id):  # marked again meanwhile
-            _nudge(count_searches, user_id, COUNT_SECONDS)
+            _nudge(count_searches, user_id, countdown=COUNT_SECONDS)
+
+
+@shared_task(name="webmail.ask", ignore_result=True)
+def ask_server(search_id: int, account_id: int) -> None:
+    """About the folders of one account, for a while; then to the end of the queue, so that others get their turn."""
+    until = time.monotonic() + SPREAD_SECONDS
+    account = Account.objects.select_related("user").filter(pk=account_id).first()
+    while account and server_search.ask_next(search_id, account):
+        if time.monotonic() > until:
+            _nudge(ask_server, search_id, account_id)
+            return
 
 
 @shared_task(name="webmail.index_anew", ignore_result=True)
@@ -249,6 +261,7 @@ def sweep() -> None:
     pictures.forget_old()
     resumption.forget_old()
     compose.forget_old_uploads()
+    server_search.forget_old()
     contacts.forget_old()
     contacts.exchange.forget_old_files()
     searches.forget_old()
@@ -261,6 +274,8 @@ def sweep() -> None:
         tidy_index.delay()
     for user_id in searches.due():
         count_searches.delay(user_id)
+    for search_id, account_id in server_search.left():
+        nudge_ask(search_id, account_id)
     for book_id in books.due():
         sync_book.delay(book_id)
     for account_id in pictures.wanting():
@@ -310,7 +325,7 @@ def nudge_spread(account_id: int) -> None:
 
 
 def nudge_send(submission_id: int, countdown: float = 0) -> None:
-    _nudge(send, submission_id, countdown)
+    _nudge(send, submission_id, countdown=countdown)
 
 
 def nudge_read(message_id: int) -> None:
@@ -334,7 +349,7 @@ def nudge_count(user_id: int) -> None:
     comes of this."""
     try:
         if searches.outdated(user_id):
-            _nudge(count_searches, user_id, COUNT_SECONDS)
+            _nudge(count_searches, user_id, countdown=COUNT_SECONDS)
     except DatabaseError as error:
         log.warning("searches of person %s not marked: %s", user_id, error)
 
@@ -343,12 +358,16 @@ def nudge_first_count(user_id: int) -> None:
     _nudge(count_searches, user_id)
 
 
-def _nudge(task: Any, row_id: int, countdown: float = 0) -> None:
+def nudge_ask(search_id: int, account_id: int) -> None:
+    _nudge(ask_server, search_id, account_id)
+
+
+def _nudge(task: Any, *ids: int, countdown: float = 0) -> None:
     """Without a broker the row waits for the sweep of one that comes back."""
     try:
-        task.apply_async([row_id], countdown=countdown or None)
+        task.apply_async(ids, countdown=countdown or None)
     except (KombuError, CeleryError, RedisError, OSError) as error:
-        log.warning("%s of %s not nudged: %s", task.name, row_id, error)
+        log.warning("%s of %s not nudged: %s", task.name, ids, error)
 
 
 operations.on_submit(nudge_replay, nudge_spread)

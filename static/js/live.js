@@ -102,7 +102,7 @@ if (box?.checked) denied.hidden = "Notification" in window && Notification.permi
 
 /* The stream. The browser itself resumes a broken one by the last id; one that was refused it gives up, so we begin a new
    one from there, each time later. */
-const KINDS = ["mailbox", "operation", "outbox", "account", "reload", "progress", "searches"];
+const KINDS = ["mailbox", "operation", "outbox", "account", "reload", "progress", "search", "searches"];
 const LONGEST_WAIT = 300_000;
 const url = document.body.dataset.events;
 let source = null;

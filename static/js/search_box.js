@@ -206,7 +206,7 @@ class SearchBox {
 
 /* While results follow what is typed, so do the mark in the sidebar and the title. */
 function follow() {
-  const input = document.querySelector(".find [hx-get]");
+  const input = document.querySelector("form.find [hx-get]");
   if (!input) return;
   const text = input.value.trim();
   let name = text;
@@ -220,7 +220,7 @@ function follow() {
 
 const known = new WeakSet();
 function mount() {
-  for (const input of document.querySelectorAll(".find [type=search]")) {
+  for (const input of document.querySelectorAll("form.find [type=search]")) {
     if (known.has(input)) continue;
     known.add(input);
     new SearchBox(input);

@@ -12,6 +12,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, Playwright, expect, sync_playwright
 
 from tests.app import Postkasse
+from tests.line import Line
 from tests.second_client import SecondClient, second_client
 from tests.servers import PASSWORD, Dovecot, SMTPServer, free_port
 
@@ -44,6 +45,7 @@ class World:
     dovecot: Dovecot  # imap.test and pop.test
     away: Dovecot  # away.test: a test may stop it
     smtp: SMTPServer
+    slow: Line  # to the same Dovecot for slow.test: a test may hold it
 
     def deliver(self, address: str, raw: bytes) -> None:
         dovecot = self.away if address.endswith("@away.test") else self.dovecot
@@ -52,19 +54,20 @@ class World:
 
 @pytest.fixture(scope="package")
 def world() -> Iterator[World]:
-    with Dovecot() as dovecot, Dovecot() as away, Dovecot(expired=True) as expired:
+    with Dovecot() as dovecot, Dovecot() as away, Dovecot(expired=True) as expired, Line(dovecot.imap_port) as slow:
         with SMTPServer(deliver_to=dovecot, domains=("imap.test", "pop.test")) as smtp:
             out = f"smtp://localhost:{smtp.port}"
             domains = {
                 "imap.test": {"incoming": f"imap://localhost:{dovecot.imap_port}", "outgoing": out},
                 "pop.test": {"incoming": f"pop3://localhost:{dovecot.pop3_port}", "outgoing": out},
                 "away.test": {"incoming": f"imap://localhost:{away.imap_port}", "outgoing": out},
+                "slow.test": {"incoming": f"imap://localhost:{slow.port}", "outgoing": out},
                 "expired.test": {"incoming": f"imaps://localhost:{expired.imaps_port}", "outgoing": out},
                 "refused.test": {"incoming": f"imap://localhost:{free_port()}", "outgoing": out},
                 "unknown.test": {"incoming": "imaps://nowhere.invalid", "outgoing": out},
             }
             with Postkasse(domains, expired.certificate.certificate) as app:
-                yield World(app, dovecot, away, smtp)
+                yield World(app, dovecot, away, smtp, slow)
 
 
 @pytest.fixture(autouse=True)

@@ -288,6 +288,38 @@ def test_a_search_sends_letters_beyond_ascii_as_a_literal() -> None:
         store.close()
 
 
+def test_gmail_is_asked_in_its_own_way() -> None:
+    steps = ["UID SEARCH X-GM-RAW", b"* SEARCH 3\r\nTAG OK\r\n"]
+    with imap(greeting(b"X-GM-EXT-1 "), selected(), steps) as script:
+        store = store_on(script)
+        assert store.search("INBOX", Condition(text='plan"', subject="a")) == ["3"]
+        store.close()
+        assert any(line.endswith(b'X-GM-RAW "\\"plan \\"" SUBJECT "a"\r\n') for line in script.heard)
+
+
+def test_a_parenthesis_stands_close_to_a_literal() -> None:
+    steps = [
+        r"SEARCH CHARSET UTF-8 OR \(TEXT .2.\s+$", b"+ go on\r\n",
+        r'^å BODY "a"\) \(TEXT "b" BODY .2.\s+$', b"+ go on\r\n",
+        r"^å\)\r\n$", b"* SEARCH\r\nK3 OK\r\n",
+    ]  # fmt: skip
+    one, other = Condition(text="å", body="a"), Condition(text="b", body="å")
+    with imap(greeting(), selected(), steps) as script:
+        store = store_on(script)
+        assert store.search("INBOX", Condition(one_of=(one, other))) == []
+        store.close()
+
+
+@pytest.mark.parametrize("signs", [b"", b"* OK Searched 10% of the mailbox\r\n"])
+def test_a_search_that_is_not_answered_in_time_ends(signs: bytes) -> None:
+    with imap(greeting(), selected(), "SEARCH", signs) as script:
+        store = store_on(script)
+        with pytest.raises(Unreachable) as caught:
+            store.search("INBOX", Condition(text="plan"), patience=0.05)
+        assert caught.value.code == "TIMEOUT"
+        assert not store.alive()
+
+
 # --- TLS --------------------------------------------------------------------------------------------------------------
 
 

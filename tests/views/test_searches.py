@@ -65,7 +65,7 @@ def test_the_search_that_is_shown_is_marked_and_its_page_has_its_name(alice: Per
     assert sidebar(alice, "/search/?q=takst") == ["Ferie", "* Takster"]
     page = alice.get("/search/?q=takst").content.decode()
     assert "<title>Takster · Search · Postkasse</title>" in page
-    assert '<h1 dir="auto">Takster</h1>' in page
+    assert 'dir="auto">Takster</h1>' in page
     assert sidebar(alice, "/search/?q=takst+hus") == ["Ferie", "Takster"]
     assert sidebar(alice, "/?q=takst") == ["Ferie", "Takster"]
 

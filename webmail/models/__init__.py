@@ -5,7 +5,7 @@ from webmail.models.blobs import forget_file, forget_files_of
 from webmail.models.books import AddressBook, AddressBookQuerySet, ContactsBefore, DistinctContacts, RemoteCard
 from webmail.models.cursor import Cursor
 from webmail.models.files import FileFinding
-from webmail.models.finding import Document, Search
+from webmail.models.finding import AskedFolder, AskedState, Document, Search, ServerSearch, ServerSearchState
 from webmail.models.held import HeldFile, HeldForm
 from webmail.models.invitations import Answer, AnswerQuerySet, Notice, Participation
 from webmail.models.mail import (
@@ -65,6 +65,8 @@ __all__ = [
     "AddresseeWord",
     "Answer",
     "AnswerQuerySet",
+    "AskedFolder",
+    "AskedState",
     "Contact",
     "ContactAddress",
     "ContactGroup",
@@ -99,6 +101,8 @@ __all__ = [
     "RemotePermission",
     "RemotePicture",
     "Search",
+    "ServerSearch",
+    "ServerSearchState",
     "Submission",
     "SubmissionQuerySet",
     "SubmissionState",

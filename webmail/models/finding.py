@@ -7,7 +7,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from accounts.models import User
-from webmail.models.mail import Message
+from webmail.models.mail import Mailbox, Message
 
 
 class Document(models.Model):
@@ -41,3 +41,49 @@ class Search(models.Model):
 
     def __str__(self) -> str:
         return self.name or self.text
+
+
+class ServerSearchState(models.TextChoices):
+    SEARCHING = "searching"
+    STOPPED = "stopped"
+    DONE = "done"
+
+
+class ServerSearch(models.Model):
+    """What a person searches for on mail servers, since not all of it is here (webmail/server_search.py)."""
+
+    user = models.ForeignKey(User, models.CASCADE, db_index=False, related_name="server_searches")
+    text = models.TextField()
+    state = models.CharField(max_length=10, choices=ServerSearchState, default=ServerSearchState.SEARCHING)
+    began_at = models.DateTimeField(default=timezone.now)
+    moved_at = models.DateTimeField(default=timezone.now)  # when a folder was last begun with
+
+    class Meta:
+        indexes = [models.Index(fields=["user", "-began_at"], name="server_searches")]
+
+    def __str__(self) -> str:
+        return self.text
+
+
+class AskedState(models.TextChoices):
+    WAITING = "waiting"
+    ASKING = "asking"
+    ASKED = "asked"
+    UNASKED = "unasked"  # it could not be
+
+
+class AskedFolder(models.Model):
+    """One folder of such a search. ``ids``: messages that the server found and that are not found here, newest first;
+    ``more``: the server found others beyond the bound. ``why`` it could not be asked, and what the server ``said``."""
+
+    search = models.ForeignKey(ServerSearch, models.CASCADE, related_name="folders")
+    mailbox = models.ForeignKey(Mailbox, models.CASCADE)
+    position = models.PositiveIntegerField()
+    state = models.CharField(max_length=10, choices=AskedState, default=AskedState.WAITING)
+    why = models.CharField(max_length=20, blank=True)
+    said = models.CharField(max_length=500, blank=True)
+    ids = models.JSONField(default=list)
+    more = models.BooleanField(default=False)
+
+    class Meta:
+        ordering = ["position"]

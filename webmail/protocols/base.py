@@ -178,17 +178,29 @@ class Changes:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """A search as plain criteria, all of which must hold; empty means everything. Dates are whole days, UTC."""
+    """A search as plain criteria, all of which must hold; empty means everything. ``text`` is anywhere in the message, its
+    header included, ``body`` in its text; letters are found inside of words too, but a server with an index of words may
+    find whole words only. Dates are whole days, UTC; sizes are in octets and do not take their bound in.
+
+    A tree is made by the last three: all of ``all_of``, one at least of ``one_of`` if there are any, none of ``none_of``."""
 
     text: str = ""
+    body: str = ""
     subject: str = ""
     from_: str = ""
     to: str = ""
+    cc: str = ""
+    bcc: str = ""
     message_id: str = ""
     has_keyword: str = ""
     not_keyword: str = ""
     after: datetime | None = None
     before: datetime | None = None
+    larger: int | None = None
+    smaller: int | None = None
+    all_of: tuple[Condition, ...] = ()
+    one_of: tuple[Condition, ...] = ()
+    none_of: tuple[Condition, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -288,7 +300,9 @@ class MailStore(Protocol):
         """Whole messages one after another, asked for ahead where the protocol allows it. Each is to be read to its end
         before the next is asked for; uids that are gone are left out silently."""
 
-    def search(self, mailbox: str, condition: Condition) -> list[str]: ...
+    def search(self, mailbox: str, condition: Condition, patience: float | None = None) -> list[str]:
+        """Uids, the newest first. With ``patience``, in seconds, a server that has not answered by then, whatever signs of
+        life it gave, is Unreachable with code TIMEOUT, and the connection is lost."""
 
     def append(
         self, mailbox: str, raw: BinaryIO, keywords: Iterable[str] = (), received_at: datetime | None = None

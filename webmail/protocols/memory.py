@@ -253,13 +253,10 @@ class MemoryStore:
             octets = octets[range[0] : range[0] + range[1]]
         return iter([octets[at : at + CHUNK] for at in _steps(len(octets))])
 
-    def search(self, mailbox: str, condition: Condition) -> list[str]:
+    def search(self, mailbox: str, condition: Condition, patience: float | None = None) -> list[str]:
         with self._server.lock:
             messages = list(self._box("search", mailbox).messages.values())
-        for words in (condition.text, condition.subject, condition.from_, condition.to, condition.message_id):
-            _argument(words)
-        for keyword in filter(None, (condition.has_keyword, condition.not_keyword)):
-            _keyword(keyword)
+        _check_condition(condition)
         return [str(m.uid) for m in sorted(messages, key=lambda m: -m.uid) if _matches(m, condition)]
 
     def quota(self) -> Quota | None:
@@ -438,6 +435,15 @@ def _argument(text: str) -> str:
     return text
 
 
+def _check_condition(condition: Condition) -> None:
+    for name in (*_HEADER_CRITERIA, "text", "body"):
+        _argument(getattr(condition, name))
+    for keyword in filter(None, (condition.has_keyword, condition.not_keyword)):
+        _keyword(keyword)
+    for child in (*condition.all_of, *condition.one_of, *condition.none_of):
+        _check_condition(child)
+
+
 def _keyword(keyword: str) -> str:
     if not re.fullmatch(r"[!#$&'+,\-./0-9:;<=>?@A-Z^_`a-z|~]{1,100}", keyword):
         raise Refused(f"{keyword!r} cannot be a keyword")
@@ -489,26 +495,46 @@ def _header(raw: bytes) -> Message:
     return BytesHeaderParser().parsebytes(_split(raw)[0])
 
 
+_HEADER_CRITERIA = {
+    "subject": "subject",
+    "from_": "from",
+    "to": "to",
+    "cc": "cc",
+    "bcc": "bcc",
+    "message_id": "message-id",
+}
+
+
 def _matches(message: _Stored, condition: Condition) -> bool:
     header = _header(message.raw)
-    for field_name, wanted in (
-        ("subject", condition.subject),
-        ("from", condition.from_),
-        ("to", condition.to),
-        ("message-id", condition.message_id),
-    ):
-        if wanted and wanted.casefold() not in str(header.get(field_name, "")).casefold():
+    for criterion, name in _HEADER_CRITERIA.items():
+        if not _contains(str(header.get(name, "")), getattr(condition, criterion)):
             return False
-    if condition.text and condition.text.casefold() not in message.raw.decode("utf-8", "replace").casefold():
+    if not _contains(message.raw.decode("utf-8", "replace"), condition.text):
+        return False
+    if not _contains(_split(message.raw)[1].decode("utf-8", "replace"), condition.body):
         return False
     if condition.has_keyword and condition.has_keyword.lower() not in message.keywords:
         return False
     if condition.not_keyword and condition.not_keyword.lower() in message.keywords:
         return False
     day = message.received_at.date()
-    if condition.after and day < condition.after.date():
+    if (condition.after and day < condition.after.date()) or (condition.before and day >= condition.before.date()):
         return False
-    return not (condition.before and day >= condition.before.date())
+    size = len(message.raw)
+    if condition.larger is not None and size <= condition.larger:
+        return False
+    if condition.smaller is not None and size >= condition.smaller:
+        return False
+    return (
+        all(_matches(message, child) for child in condition.all_of)
+        and (not condition.one_of or any(_matches(message, child) for child in condition.one_of))
+        and not any(_matches(message, child) for child in condition.none_of)
+    )
+
+
+def _contains(text: str, wanted: str) -> bool:
+    return wanted.casefold() in text.casefold()
 
 
 def _children(raw: bytes, header: Message) -> list[bytes]:

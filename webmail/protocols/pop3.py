@@ -448,7 +448,7 @@ class POP3Store:
 
     # --- what POP3 has not ---
 
-    def search(self, mailbox: str, condition: Condition) -> list[str]:
+    def search(self, mailbox: str, condition: Condition, patience: float | None = None) -> list[str]:
         _unsupported("search")
 
     def append(

@@ -9,6 +9,7 @@ sequences    words that follow one another
 finding      the messages that a tree means, newest first
 results      what is found, in any order, page by page
 facets       by what it can be told apart, counted
+remote       what of a tree is asked of mail servers, where texts are not here
 """
 
 from webmail.search.documents import (

@@ -103,6 +103,31 @@ class Conditions:
         kept_out = [pk for pk in aside.values_list("pk", flat=True) if pk not in named]
         return Q(mailbox__isnull=False) & (~Q(mailbox_id__in=kept_out) if kept_out else Q())
 
+    def admits(self, mailbox: Mailbox) -> bool:
+        """Something in this folder may be meant, as far as folders and accounts tell."""
+        named = [node for node in each(self.tree) if isinstance(node, In) and self._is_in(node, mailbox)]
+        if mailbox.hidden or (mailbox.role in ASIDE and not named):
+            return False
+        return self.tree is not None and self._may_be(self.tree, mailbox) is not False
+
+    def _is_in(self, node: In, mailbox: Mailbox) -> bool:
+        return node.folder == ANYWHERE or mailbox.pk in [one.pk for one in self._mailboxes(node.folder)]
+
+    def _may_be(self, node: Node, mailbox: Mailbox) -> bool | None:
+        """None where something else decides."""
+        if isinstance(node, In):
+            return self._is_in(node, mailbox)
+        if isinstance(node, OfAccount):
+            return mailbox.account_id in self._accounts(node.text)
+        if isinstance(node, Not):
+            inner = self._may_be(node.child, mailbox)
+            return None if inner is None else not inner
+        if isinstance(node, And | Or):
+            parts = {self._may_be(child, mailbox) for child in node.children}
+            decides = isinstance(node, Or)
+            return decides if decides in parts else None if None in parts else not decides
+        return None
+
     def is_quick(self, node: Node) -> bool:
         """The messages that fulfil it are found without looking at many others, and may be few."""
         if isinstance(node, In):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 from functools import cached_property
 from itertools import groupby
@@ -76,10 +76,15 @@ class Finder:
                 kept = self._kept(some)
                 yield self._firsts(kept, met, after) if self.threaded else kept, some[-1]
 
-    def which(self, messages: Iterable[int]) -> set[int]:
-        """Those of these that are found."""
-        some = _candidates_of(Message.objects.filter(pk__in=list(messages)))
-        return {one.pk for one in self._kept(some, from_index=False)} if self.tree else set()
+    def among(self, ids: Collection[int], node: Node | None) -> set[int]:
+        """Those of these messages, some hundred, that are shown and fulfil an expression; None is fulfilled by all."""
+        rows = Message.objects.filter(self.told.visible, self.also, account_id__in=self._accounts, pk__in=ids)
+        some = _candidates_of(rows)
+        return self._members(node, some) if node else {one.pk for one in some}
+
+    def which(self, ids: Collection[int]) -> set[int]:
+        """Those of these messages that are found."""
+        return self.among(ids, self.tree) if self.tree else set()
 
     # --- what may be it -------------------------------------------------------------------------------------------
 
@@ -137,8 +142,8 @@ class Finder:
 
     # --- what is it -----------------------------------------------------------------------------------------------
 
-    def _kept(self, some: list[Candidate], from_index: bool = True) -> list[Candidate]:
-        """Those that are shown to the person, and fulfil what the index, if they come from it, has not told yet."""
+    def _kept(self, some: list[Candidate]) -> list[Candidate]:
+        """Those that are shown to the person, and fulfil what the index has not told."""
         if not some:
             return []
         rows = Message.objects.filter(self.told.visible, self.also, pk__in=[one.pk for one in some])
@@ -147,7 +152,7 @@ class Finder:
             condition = self.told.condition(part)
             if condition is not None:
                 rows = rows.filter(condition)
-            elif not (from_index and self._few is None and self.told.expression(part).exact):
+            elif self._few is not None or not self.told.expression(part).exact:
                 left.append(part)
         ids = set(rows.order_by().values_list("pk", flat=True))
         kept = [one for one in some if one.pk in ids]
@@ -179,9 +184,8 @@ class Finder:
             rows = members.exclude(after.older()) if finder is self and after else members
             if not threads or (finder is self and not after):
                 continue
-            kept = finder._kept(_candidates_of(rows.newest_first()[:MEMBERS]), from_index=False)
-            of = Message.objects.filter(pk__in=[one.pk for one in kept]).order_by().values_list("thread_id", flat=True)
-            found |= {thread for thread in of if thread}
+            thread_of = dict(rows.newest_first().values_list("pk", "thread_id")[:MEMBERS])
+            found |= {thread_of[pk] or 0 for pk in finder.which(thread_of)}
         return found
 
     def _members(self, node: Node, some: list[Candidate]) -> set[int]:

@@ -65,6 +65,9 @@ def store_messages(account: Account, mailbox: Mailbox, remotes: Iterable[RemoteM
 
 @transaction.atomic
 def _store(account: Account, mailbox: Mailbox, fresh: Sequence[Row]) -> Stored:
+    """One at a time in an account (SQLite has but one writer): beside its sync a search may bring messages, and two must
+    not begin the same conversation."""
+    Account.objects.select_for_update(no_key=True).filter(pk=account.pk).values_list("pk").first()
     known = known_threads(account, {i for row in fresh for i in (row["message_id"], *row["ids"])})
     new = _adopt(mailbox, fresh, known)
     inputs = [

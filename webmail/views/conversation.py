@@ -95,7 +95,7 @@ def _once_each(message: Message, rows: list[Message]) -> list[Message]:
 
 def _ready(shown: list[Message], message: Message, unfold: bool, finder: search.Finder | None) -> set[int]:
     """What is shown unfolded. Only the opened one may have to be fetched: another that is not here yet stays folded."""
-    found = finder.which(row.pk for row in shown) if finder and len(shown) > 1 else set()
+    found = finder.which([row.pk for row in shown]) if finder and len(shown) > 1 else set()
     found = set([row.pk for row in shown if row.pk in found][:FOUND_UNFOLDED])
     wanted = [row.pk for row in shown if (unfold or not row.seen or row.pk in found) and row.pk != message.pk]
     read = MessageBody.objects.filter(pk__in=wanted, facts__reading=bodies.READING_VERSION)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from django.contrib.auth.decorators import login_required
@@ -23,7 +24,7 @@ from webmail.search import Hits
 from webmail.search.conditions import ANYWHERE, ASIDE, each
 from webmail.search.language import In
 from webmail.search.operators import EXAMPLES, OPERATORS, in_norwegian, spelt
-from webmail.views import listing, navigation
+from webmail.views import listing, navigation, server_search
 from webmail.views.mailbox import targets
 
 MAX_WAITING = 1000  # messages that are not findable yet are counted no further
@@ -40,7 +41,7 @@ def show(request: Request) -> HttpResponse:
     messages = scope.rows_of(found.ids)
     context = {
         "query": scope.query, "asked": scope.asked, "scope": scope, "here": request.get_full_path(), "solo": True,
-        "days": _marked(listing.days(scope, messages), messages, scope) if messages else [],
+        "days": _listed(scope, messages),
         "count": count_text(len(messages), scope.threaded, found.place is not None) if messages and not further else "",
         "more": found.place is not None, "looked_until": None if scope.best else found.looked_until,
         "cut_short": found.looked_until is not None,
@@ -50,6 +51,7 @@ def show(request: Request) -> HttpResponse:
         "orders": _orders(scope), "narrow": scope.narrow if scope.asked.tree else "",
         "aside": _aside(scope) if not found.place else "",
         "targets": targets(request, scope), "saved": searches.saved_as(request.user, scope.query), **_coverage(request),
+        "servers": server_search.Part() if further else server_search.part(request, scope, partial(_listed, scope)),
     }  # fmt: skip
     if request.htmx and request.htmx.target == "found":
         return render(request, "webmail/found.html", context)
@@ -102,6 +104,10 @@ def _coverage(request: Request) -> dict[str, Any]:
         "waiting_more": len(waiting) == MAX_WAITING,
         "incomplete": any(not one.complete and one.selectable and one.remote_name for one in mailboxes),
     }
+
+
+def _listed(scope: listing.Scope, messages: Sequence[listing.Listed]) -> list[listing.Day]:
+    return _marked(listing.days(scope, messages), messages, scope) if messages else []
 
 
 def _marked(days: Iterable[listing.Day], messages: Sequence[listing.Listed], scope: listing.Scope) -> list[listing.Day]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -35,10 +36,11 @@ SYNCHRONOUS_LIMIT = 4096  # octets that LITERAL- lets through without asking, RF
 
 @dataclass(slots=True)
 class Literal:
-    """An argument sent as a literal (RFC 9051 §4.3), streamed."""
+    """An argument sent as a literal (RFC 9051 §4.3), streamed; ``closing`` are the parentheses that follow it."""
 
     source: BinaryIO
     size: int
+    closing: bytes = b""
 
 
 class Client:
@@ -52,6 +54,7 @@ class Client:
         self._half: Response | None = None  # a response whose literals are not all here
         self._literal: int | None = None  # octets of the literal that comes next in it
         self._held = 0  # octets of it
+        self._until: float | None = None  # on the monotonic clock; nothing is waited for any longer
         self.lost = False
         self._imap = open_connection(server)
         self.literal_plus = 0
@@ -195,7 +198,7 @@ class Client:
                 raise ProtocolError("the message became shorter while it was sent")
             self._imap.send(block)
             left -= len(block)
-        return b""
+        return argument.closing
 
     def finish(
         self,
@@ -243,12 +246,32 @@ class Client:
             raise Unreachable(clean_detail(response.text), response.code.decode())
         self.observer(response)
 
+    @contextlib.contextmanager
+    def within(self, seconds: float | None) -> Iterator[None]:
+        """All that is asked in the block is to be answered in this time; words that a server says meanwhile to be thought
+        alive do not count. Raises Unreachable. None: each word of it has the time that the socket gives."""
+        usual = self._imap.sock.gettimeout()
+        self._until = None if seconds is None else time.monotonic() + seconds
+        try:
+            yield
+        finally:
+            self._until = None
+            if not self.lost:
+                self._imap.sock.settimeout(usual)
+
     # --- responses ---
 
     def _read(self) -> Response:
         while (response := self._whole()) is None:
+            if self._until is not None:
+                self._hurry(self._until - time.monotonic())
             self._imap.reader.fill()
         return response
+
+    def _hurry(self, left: float) -> None:
+        if left <= 0:
+            raise Unreachable("timed out", "TIMEOUT")
+        self._imap.sock.settimeout(left)
 
     def _whole(self) -> Response | None:
         """The next response with its literals if all of it is here; of one that is not, each octet is read but once."""

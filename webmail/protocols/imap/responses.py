@@ -85,6 +85,7 @@ _BY_CODE: dict[bytes, type[MailError]] = {  # RFC 5530 §3, RFC 9051 §7.1
     b"ALREADYEXISTS": AlreadyExists,
     b"OVERQUOTA": OverQuota,
     b"TOOBIG": TooLarge,
+    b"BADCHARSET": Refused,  # whatever else its words seem to say
 }
 
 # Servers older than RFC 5530 have only words.

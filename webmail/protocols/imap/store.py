@@ -29,14 +29,14 @@ from webmail.protocols.base import (
 from webmail.protocols.errors import MailError, NotFound, ProtocolError, Refused, StateLost, Unsupported
 from webmail.protocols.imap import changes as difference
 from webmail.protocols.imap import copying, fetch, listing
-from webmail.protocols.imap.client import Ahead, Client, Literal, literal
+from webmail.protocols.imap.client import Ahead, Client, Literal
+from webmail.protocols.imap.criteria import search_criteria
 from webmail.protocols.imap.responses import Done, Response
 from webmail.protocols.imap.syntax import (
     UID_LIMIT,
     UidSet,
     encode_mailbox,
     flag_of,
-    format_date,
     format_date_time,
     number,
     quoted,
@@ -46,7 +46,6 @@ from webmail.protocols.imap.syntax import (
     uid_sets,
 )
 from webmail.protocols.imap.watch import IMAPWatch
-from webmail.protocols.network import clean_argument
 
 BATCH = 250  # messages in one FETCH: held in memory together
 AHEAD = 2  # FETCH commands that are under way while the answer to another is looked at
@@ -312,11 +311,11 @@ class IMAPStore:
             with contextlib.suppress(NotFound):
                 yield uid, self.body(mailbox, uid)
 
-    def search(self, mailbox: str, condition: Condition) -> list[str]:
-        self.select(mailbox)
-        criteria = _criteria(condition)
-        charset = [b"CHARSET UTF-8"] if any(isinstance(c, Literal) for c in criteria) else []
-        return [str(uid) for uid in sorted(self.search_uids(*charset, *criteria), reverse=True)]
+    def search(self, mailbox: str, condition: Condition, patience: float | None = None) -> list[str]:
+        criteria = search_criteria(condition, gmail=self._can("X-GM-EXT-1"))
+        with self._client.within(patience):
+            self.select(mailbox, afresh=True)  # a server need not look for what is new before it searches
+            return [str(uid) for uid in sorted(self.search_uids(*criteria), reverse=True)]
 
     def search_uids(self, *criteria: bytes | Literal) -> set[int]:
         """The uids of the selected mailbox that match, in ranges where the server can (RFC 9051 §6.4.4, ESEARCH)."""
@@ -462,33 +461,3 @@ def _keeps(permanent: frozenset[str], flag: str) -> bool:
     if not permanent:  # not told: RFC 9051 §7.1, then all can be
         return True
     return flag in permanent or ("\\*" in permanent and not flag.startswith("\\"))
-
-
-def _criteria(condition: Condition) -> list[bytes | Literal]:
-    criteria: list[bytes | Literal] = []
-    for key, value in (
-        (b"TEXT", condition.text),
-        (b"SUBJECT", condition.subject),
-        (b"FROM", condition.from_),
-        (b"TO", condition.to),
-        (b"HEADER Message-ID", condition.message_id),
-    ):
-        if value:
-            octets = clean_argument(value).encode()
-            criteria += [key, quoted(octets) if octets.isascii() else literal(octets)]
-    if condition.has_keyword:
-        criteria.append(_keyword_criterion(condition.has_keyword, b""))
-    if condition.not_keyword:
-        criteria.append(_keyword_criterion(condition.not_keyword, b"UN"))
-    if condition.after:
-        criteria.append(b"SINCE " + format_date(condition.after))
-    if condition.before:
-        criteria.append(b"BEFORE " + format_date(condition.before))
-    return criteria or [b"ALL"]
-
-
-def _keyword_criterion(keyword: str, negated: bytes) -> bytes:
-    flag = flag_of(keyword)
-    if flag.startswith(b"\\"):
-        return negated + flag[1:].upper()  # SEEN, UNSEEN ...
-    return negated + b"KEYWORD " + flag
