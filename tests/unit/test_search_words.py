@@ -80,7 +80,7 @@ def test_the_short_way_gives_the_same_words_as_the_long_one(text: str) -> None:
 
 @given(texts, st.sampled_from(["ae", "b", "oe", "ss", "a", "2", "fi"]))
 def test_where_a_word_is_said_to_be_it_is(text: str, letters: str) -> None:
-    for start, end in words.places(text, re.compile(letters)) or ():
+    for start, end in words.places(text, re.compile(letters), [letters]) or ():
         assert letters in words.fold(text[start:end])
 
 
@@ -89,3 +89,8 @@ def test_no_term_can_be_anything_else_in_an_expression(text: str) -> None:
     for term in words.terms(text):
         assert term
         assert not set(term) & set(" :\"'\\*()&|!\0")
+
+
+@given(texts)
+def test_the_often_met_letters_become_what_a_look_at_each_would_make_of_them(text: str) -> None:
+    assert words._in_latin(text) == text.translate(words._latin())

@@ -69,9 +69,11 @@ def catch_up(account: Account, most: int = AT_ONCE) -> int:
     return done
 
 
-def rows_of(ids: Collection[int]) -> Iterator[Row]:
-    for values in Message.objects.filter(pk__in=ids).values_list(*_COLUMNS):
-        yield Row(*values)
+def rows_of(ids: Collection[int], texts: bool = True) -> Iterator[Row]:
+    """Without ``texts`` their text and source are None."""
+    columns, rest = (_COLUMNS, ()) if texts else (_COLUMNS[:-2], (None, None))
+    for values in Message.objects.filter(pk__in=ids).values_list(*columns):
+        yield Row(*values, *rest)
 
 
 def write(rows: Sequence[Row]) -> None:

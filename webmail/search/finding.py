@@ -21,10 +21,10 @@ from django.db.models.expressions import RawSQL
 from django.utils import timezone
 
 from accounts.models import User
-from webmail.models import Cursor, Document, Message, MessageQuerySet
+from webmail.models import Cursor, Message, MessageQuerySet
 from webmail.search.conditions import FEW, Conditions
 from webmail.search.documents import account_mark
-from webmail.search.index import bounds, end_of, index, place_of, start_of
+from webmail.search.index import beginning_of, bounds, end_of, index, place_of, start_of
 from webmail.search.language import And, In, Is, Node, Not, OfThread, Or, Words, parse
 from webmail.search.sequences import holding
 
@@ -68,13 +68,11 @@ class Finder:
             if time.monotonic() > ends:
                 return
 
-    def steps(self, after: Cursor | None = None) -> Iterator[tuple[list[Candidate], Candidate]]:
+    def steps(self, after: Cursor | None = None) -> Iterator[tuple[list[Candidate], Cursor]]:
         """The same, as it comes, each time with how far was looked for it."""
         met: set[int] = set()
-        for some in self._candidates(after):
-            if some:
-                kept = self._kept(some)
-                yield self._firsts(kept, met, after) if self.threaded else kept, some[-1]
+        for kept, reached in self._looks(after):
+            yield self._firsts(kept, met, after) if self.threaded else kept, reached
 
     def among(self, ids: Collection[int], node: Node | None) -> set[int]:
         """Those of these messages, some hundred, that are shown and fulfil an expression; None is fulfilled by all."""
@@ -86,19 +84,20 @@ class Finder:
         """Those of these messages that are found."""
         return self.among(ids, self.tree) if self.tree else set()
 
-    # --- what may be it -------------------------------------------------------------------------------------------
+    # --- where it is looked for -----------------------------------------------------------------------------------
 
-    def _candidates(self, after: Cursor | None) -> Iterator[list[Candidate]]:
-        """Everything that is found is among them, newest first, CHUNK at a time at most. Where nothing is asked for, nothing
-        is found: an action on all of it must not reach everything."""
+    def _looks(self, after: Cursor | None) -> Iterator[tuple[list[Candidate], Cursor]]:
+        """Where nothing is asked for, nothing is found: an action on all of it must not reach everything."""
         if self.tree is None:
             return
         if self._few is None:
             for numbers in self._months(after):
-                yield from _ordered(numbers, after)
+                yield from self._among_documents(numbers, after)
             return
         rest = [one for one in self._few if after is None or one.place < after]
-        yield from (rest[at : at + CHUNK] for at in range(0, len(rest), CHUNK))
+        for some in (rest[at : at + CHUNK] for at in range(0, len(rest), CHUNK)):
+            shown = set(self._rows.filter(pk__in=[one.pk for one in some]).values_list("pk", flat=True))
+            yield self._fulfilling([one for one in some if one.pk in shown], from_index=False), some[-1].place
 
     @cached_property
     def _few(self) -> list[Candidate] | None:
@@ -109,8 +108,9 @@ class Finder:
         rows = Message.objects.filter(self.told.visible, account_id__in=self._accounts)
         for part in rare:
             rows = rows.filter(self.told.condition(part) or Q())
-        found = _candidates_of(rows.newest_first()[: FEW + 1])
-        return found if len(found) <= FEW else None
+        if rows.order_by().values("pk")[FEW : FEW + 1]:
+            return None
+        return _candidates_of(rows.newest_first()[: FEW + 1])
 
     @property
     def _accounts(self) -> list[int]:
@@ -140,26 +140,40 @@ class Finder:
         said = self.told.expression(self.tree).text if self.tree else None
         return index().all_of([part for part in (marks, said) if part])
 
+    def _among_documents(
+        self, numbers: Sequence[int], after: Cursor | None
+    ) -> Iterator[tuple[list[Candidate], Cursor]]:
+        """Their messages that are it. The last of these numbers is of the earliest month."""
+        rows = self._rows.filter(document__number__in=_each(numbers)).newest_first()
+        while True:
+            some = _candidates_of((rows.filter(after.older()) if after else rows)[:CHUNK])
+            if len(some) < CHUNK:
+                yield self._fulfilling(some), Cursor(beginning_of(numbers[-1]), 0)
+                return
+            after = some[-1].place
+            yield self._fulfilling(some), after
+
     # --- what is it -----------------------------------------------------------------------------------------------
 
-    def _kept(self, some: list[Candidate]) -> list[Candidate]:
-        """Those that are shown to the person, and fulfil what the index has not told."""
-        if not some:
-            return []
-        rows = Message.objects.filter(self.told.visible, self.also, pk__in=[one.pk for one in some])
-        left = []
+    @cached_property
+    def _rows(self) -> MessageQuerySet:
+        """What is shown to the person and fulfils what columns tell."""
+        rows = Message.objects.filter(self.told.visible, self.also)
         for part in self.parts:
-            condition = self.told.condition(part)
-            if condition is not None:
-                rows = rows.filter(condition)
-            elif self._few is not None or not self.told.expression(part).exact:
-                left.append(part)
-        ids = set(rows.order_by().values_list("pk", flat=True))
-        kept = [one for one in some if one.pk in ids]
-        for part in left:
-            members = self._members(part, kept)
-            kept = [one for one in kept if one.pk in members]
-        return kept
+            rows = rows.filter(self.told.condition(part) or Q())
+        return rows
+
+    def _fulfilling(self, some: list[Candidate], from_index: bool = True) -> list[Candidate]:
+        """Those that fulfil the rest: what the index has not told of those that are from it, or all that words tell."""
+        for part in self.parts:
+            if self.told.condition(part) is not None or (from_index and self.told.expression(part).exact):
+                continue
+            if from_index and isinstance(part, Words):  # noqa: SIM108 - one line is too long to be read
+                kept = holding(part, [one.pk for one in some])
+            else:
+                kept = self._members(part, some)
+            some = [one for one in some if one.pk in kept]
+        return some
 
     def _firsts(self, kept: list[Candidate], met: set[int], after: Cursor | None) -> list[Candidate]:
         """Those of conversations that were not ``met``; they are from now on."""
@@ -209,13 +223,14 @@ class Finder:
 
 
 def _whole_months(numbers: Sequence[int]) -> Iterator[list[int]]:
-    """Each time as many as are looked at in one question, or somewhat more."""
+    """Each time as many as are looked at in one question, or somewhat more; twice as many the next time."""
     together: list[int] = []
+    least = CHUNK
     for _month, some in groupby(numbers, start_of):
         together += some
-        if len(together) >= CHUNK:
+        if len(together) >= least:
             yield together
-            together = []
+            together, least = [], 2 * least
     if together:
         yield together
 
@@ -228,20 +243,6 @@ def _candidates_of(rows: MessageQuerySet) -> list[Candidate]:
 def finder(user: User, query: str, accounts: Sequence[int] = (), **where: bool) -> Finder:
     """Of what a person typed; ``where`` columns have these values."""
     return Finder(user, parse(query, timezone.localdate()).tree, accounts, Q(**where))
-
-
-def _ordered(numbers: Sequence[int], after: Cursor | None) -> Iterator[list[Candidate]]:
-    """The messages of these documents that are still there, newest first."""
-    rows = Document.objects.filter(number__in=_each(numbers), message__isnull=False).order_by(
-        "-received_at", "-message_id"
-    )
-    while True:
-        here = rows.filter(after.older(key="message_id")) if after else rows
-        found = [Candidate(*values) for values in here.values_list("number", "message_id", "received_at")[:CHUNK]]
-        yield found
-        if len(found) < CHUNK:
-            return
-        after = found[-1].place
 
 
 def _each(numbers: Sequence[int]) -> RawSQL:

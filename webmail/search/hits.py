@@ -40,7 +40,8 @@ class Hits:
         self._whole = {term for _one, terms in here for term in terms}
         self._begin = tuple(terms[-1] for one, terms in here if terms and is_beginning(one, terms[-1]))
         self._within = tuple(fold(one.text) for one, terms in here if len(terms) > 1)
-        plain = [re.escape(term) for term in self._whole if term.isascii()]
+        self._ascii = [term for term in self._whole if term.isascii()]
+        plain = [re.escape(term) for term in self._ascii]
         begin = [re.escape(term) + "[a-z0-9]*" for term in self._begin if term.isascii()]
         self._plain = re.compile(rf"(?<![a-z0-9])(?:{'|'.join([*begin, *plain])})(?![a-z0-9])") if plain else None
 
@@ -72,7 +73,7 @@ class Hits:
         return next(self._places(text), None) is not None
 
     def _places(self, text: str) -> Iterator[tuple[int, int]]:
-        quick = places(text, self._plain or _NONE)
+        quick = places(text, self._plain or _NONE, self._ascii)
         if quick is not None:
             yield from quick
             return

@@ -28,6 +28,7 @@ from django.db import connection, transaction
 EVERY = ":every"  # a term of all documents; no text has a colon in a term
 _MONTH, _USER = 20, 36  # bits below: a million messages of one month, 5,461 years
 _FULL = (1 << _MONTH) - 1
+NEAR = 12  # months
 BUSY = 30_000  # ms that a writer waits for another
 
 
@@ -54,6 +55,12 @@ def start_of(document: int) -> int:
 def end_of(document: int) -> int:
     """The first number above those of its month."""
     return start_of(document) + _FULL + 1
+
+
+def beginning_of(document: int) -> datetime:
+    """The moment at which its month begins; before all time for the first, which has all that is older too."""
+    month = (document >> _MONTH) & ((1 << _USER - _MONTH) - 1)
+    return datetime(1970 + month // 12, month % 12 + 1, 1, tzinfo=UTC) if month else datetime.min.replace(tzinfo=UTC)
 
 
 def bounds(user_id: int) -> tuple[int, int]:
@@ -168,6 +175,12 @@ class Fts5:
         return [row[0] for row in self._db.execute(sql, (expression, low, high, -1 if limit is None else limit))]
 
     def among(self, expression: str, documents: Sequence[int]) -> set[int]:
+        """Near ones are looked for together: each by itself begins with the expression anew."""
+        if not documents:
+            return set()
+        low, high = min(documents), max(documents)
+        if high - low < NEAR << _MONTH:
+            return set(documents).intersection(self.match(expression, low, high + 1))
         sql = "SELECT rowid FROM documents WHERE documents MATCH ? AND rowid IN (SELECT value FROM json_each(?))"
         return {row[0] for row in self._db.execute(sql, (expression, json.dumps(list(documents))))}
 

@@ -75,7 +75,7 @@ class Results:
                 last_tier, last = found[limit - 1]
                 return Found(ids, Place(last_tier, last.place))
             if time.monotonic() > ends:
-                return Found(ids, Place(tier, reached.place), reached.received_at)
+                return Found(ids, Place(tier, reached), reached.received_at)
         return Found([one.pk for _tier, one in found])
 
     def each(self, place: Place = BEGINNING, patience: float = BESIDE) -> Iterator[tuple[int, Candidate]]:
@@ -103,7 +103,7 @@ class Results:
         before = deque(until, 1)
         return (before[0][1].pk if before else None), behind
 
-    def _steps(self, place: Place) -> Iterator[tuple[int, list[Candidate], Candidate]]:
+    def _steps(self, place: Place) -> Iterator[tuple[int, list[Candidate], Cursor]]:
         for tier in range(place.tier, len(self.tiers)):
             for kept, reached in self.tiers[tier].steps(place.after if tier == place.tier else None):
                 yield tier, kept, reached

@@ -20,15 +20,15 @@ def holding(node: Words, ids: Collection[int]) -> set[int]:
     goes_on = is_beginning(node, sequence[-1])
     found = set()
     if node.field in ("", "body"):
-        test = _plain(sequence, goes_on)
+        plain = _plain(sequence, goes_on)
         texts = MessageBody.objects.filter(message_id__in=ids).values_list("message_id", "text")
         for pk, text in texts:
             text = text[: settings.SEARCH_TEXT]
             folded = fold(text)
-            if test.search(folded) if folded.isascii() else holds(terms(text), sequence, goes_on):
+            if _is_in(folded, plain) if folded.isascii() else holds(terms(text), sequence, goes_on):
                 found.add(pk)
     if node.field != "body":
-        for row in rows_of(set(ids) - found):
+        for row in rows_of(set(ids) - found, texts=False):
             if any(
                 holds(terms(text), sequence, goes_on) for field, text in fields_of(row) if node.field in ("", field)
             ):
@@ -37,6 +37,10 @@ def holding(node: Words, ids: Collection[int]) -> set[int]:
 
 
 def _plain(sequence: Sequence[str], goes_on: bool) -> re.Pattern[str]:
-    """The same for a text of plain Latin letters, which need not be taken apart for it."""
-    words = "[^a-z0-9]+".join(map(re.escape, sequence))
-    return re.compile(rf"(?<![a-z0-9]){words}" + ("" if goes_on else "(?![a-z0-9])"))
+    """For a text of plain Latin letters, which need not be taken apart. It begins with the word: so the text is run through
+    much faster than with a look at what is before each of its letters."""
+    return re.compile("[^a-z0-9]+".join(map(re.escape, sequence)) + ("" if goes_on else "(?![a-z0-9])"))
+
+
+def _is_in(folded: str, plain: re.Pattern[str]) -> bool:
+    return any(match.start() == 0 or not folded[match.start() - 1].isalnum() for match in plain.finditer(folded))
