@@ -5,6 +5,8 @@ eight. What is prepared is an ordinary query with parameters in it, and answers 
 
     accounts_of = Prepared(lambda user: Account.objects.filter(user_id=user), Integer)
     accounts_of(7)
+
+A ``PreparedUpdate`` is the same for what changes rows; ``Several(Integer)`` is a list of ids.
 """
 
 from __future__ import annotations
