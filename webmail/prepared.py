@@ -14,7 +14,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
 from django.db import DEFAULT_DB_ALIAS, connections
@@ -84,7 +84,8 @@ class _Written:
         key = (here.vendor, *lengths)
         statement = self._statements.get(key)
         if statement is None:
-            statement = self._statements[key] = self._write(here, *self._parameters(iter(lengths)))
+            statement = self._write(here, *self._parameters(iter(lengths)))
+            statement = self._statements[key] = _with_constants(statement, here)
         return statement, [ready[one.value] if isinstance(one, Parameter) else one for one in statement.parameters]
 
     def _parameters(self, lengths: Iterator[int]) -> Iterator[Parameter | list[Parameter]]:
@@ -94,6 +95,22 @@ class _Written:
                 yield [Parameter(next(place), output_field=field.of) for _ in range(next(lengths))]
             else:
                 yield Parameter(next(place), output_field=field)
+
+
+def _with_constants(statement: Statement, here: BaseDatabaseWrapper) -> Statement:
+    """What never differs stands in the text: PostgreSQL makes one plan for all values of what does, and must see there
+    that a partial index fits."""
+    if here.vendor != "postgresql":
+        return statement
+    from psycopg.sql import quote
+
+    here.ensure_connection()
+    first, *rest = statement.sql.split("%s")
+    sql = first
+    for one, text in zip(statement.parameters, rest, strict=True):
+        sql += ("%s" if isinstance(one, Parameter) else quote(one, here.connection).replace("%", "%%")) + text
+    given = tuple(one for one in statement.parameters if isinstance(one, Parameter))
+    return replace(statement, sql=sql, parameters=given)
 
 
 def _pointless(values: Sequence[Any]) -> bool:
