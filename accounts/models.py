@@ -97,6 +97,15 @@ class User(AbstractBaseUser, PermissionsMixin):
             account.user = self
         return found
 
+    def identities(self) -> list[Identity]:
+        """Whom they write as, in order, each with its account at hand."""
+        accounts = {account.pk: account for account in self.account_list}
+        found = _identities_of(self.pk)
+        for identity in found:
+            if identity.account_id in accounts:
+                identity.account = accounts[identity.account_id]
+        return found
+
 
 class Keep(models.TextChoices):
     """How much of the text of messages is fetched ahead and kept; their headers always are."""
@@ -115,6 +124,7 @@ class AfterDownload(models.TextChoices):
 
 
 _accounts_of = Prepared(lambda user: Account.objects.filter(user_id=user), Integer)
+_identities_of = Prepared(lambda user: Identity.objects.filter(account__user_id=user), Integer)
 
 
 class AccountQuerySet(models.QuerySet["Account"]):

@@ -43,7 +43,7 @@ def test_mail_is_read_moved_and_sent_on_postgresql() -> None:
             pk = eventually(lambda: app.rows("SELECT id FROM webmail_message"), "the message")[0]["id"]
             assert "Vi ses klokka ni." in visitor.get(f"/messages/{pk}/")
             app.indexed("kari@pg.test", 1)
-            assert "Møte på torsdag" in visitor.get("/search/?q=torsdag")
+            assert "Møte på <mark>torsdag</mark>" in visitor.get("/search/?q=torsdag")
             visitor.post("/messages/mailbox/?role=trash", "/", id=str(pk), next="/")
             eventually(lambda: _subjects(dovecot, "Trash") == ["Møte på torsdag"], "it is in the server's trash")
             visitor.send("kari@pg.test", "Til meg selv")

@@ -15,7 +15,11 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "webmail.settings")
 
 from django.core.wsgi import get_wsgi_application
 
-_pages: Any = WSGIMiddleware(cast(Any, get_wsgi_application()), workers=12)
+from webmail.pool import Pool
+
+THREADS = 12
+_pages: Any = WSGIMiddleware(cast(Any, get_wsgi_application()))
+_pages.executor = Pool(THREADS)
 STREAM_PREFIX = "/events/"
 
 from webmail.views import stream  # noqa: E402  (Django is set up by now)

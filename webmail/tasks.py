@@ -45,6 +45,7 @@ SPREAD_SECONDS = 10.0
 INDEX_SECONDS = 15.0
 COUNT_SECONDS = 1.0  # that mail may go on changing before what is saved is counted
 COUNT_REST = 60  # seconds before what took longer than one to count is counted again
+QUEUED_SECONDS = 60  # that a sync is believed to be in the queue
 TIDYING = 24 * 3600  # seconds between two times that all of the index is gone through
 AT_MOST = 300  # seconds of what reads one message of a stranger; then its process is ended, and another goes on
 
@@ -56,6 +57,7 @@ def _language_of(account: Account) -> AbstractContextManager[None]:
 
 @shared_task(name="webmail.sync", ignore_result=True)
 def sync_account(account_id: int) -> None:
+    events.release(_queued(account_id))  # who asks from here on asks for another
     account = Account.objects.select_related("user").filter(pk=account_id, paused=False).first()
     if account is None:
         return
@@ -313,7 +315,13 @@ def sync_due() -> None:
 
 
 def nudge_sync(account_id: int) -> None:
-    _nudge(sync_account, account_id)
+    """One that waits in the queue has not looked yet: it is what somebody else who asks for one gets, too."""
+    if events.claim(_queued(account_id), QUEUED_SECONDS) and not _nudge(sync_account, account_id):
+        events.release(_queued(account_id))
+
+
+def _queued(account_id: int) -> str:
+    return f"sync:{account_id}"
 
 
 def nudge_replay(account_id: int) -> None:
@@ -362,12 +370,14 @@ def nudge_ask(search_id: int, account_id: int) -> None:
     _nudge(ask_server, search_id, account_id)
 
 
-def _nudge(task: Any, *ids: int, countdown: float = 0) -> None:
+def _nudge(task: Any, *ids: int, countdown: float = 0) -> bool:
     """Without a broker the row waits for the sweep of one that comes back."""
     try:
         task.apply_async(ids, countdown=countdown or None)
     except (KombuError, CeleryError, RedisError, OSError) as error:
         log.warning("%s of %s not nudged: %s", task.name, ids, error)
+        return False
+    return True
 
 
 operations.on_submit(nudge_replay, nudge_spread)

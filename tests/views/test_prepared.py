@@ -6,12 +6,12 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.db.models import Q
+from django.db.models import F, Q
 from django.utils import timezone
 
 from accounts.models import Account, User
 from webmail.models import Cursor, Mailbox, Message
-from webmail.prepared import Integer, Moment, Prepared
+from webmail.prepared import LARGEST, Integer, Moment, Prepared, PreparedUpdate, Several
 from webmail.views.listing import FILTERS, Listed, scope_of
 
 NUMBER = 30
@@ -65,6 +65,34 @@ def test_each_value_goes_where_its_parameter_stands(owner: User) -> None:
     account = owner.account_list[0]
     moment = Message.objects.get(subject="one 3").received_at
     assert Prepared(build, Integer, Moment)(account.pk, moment) == list(build(account.pk, moment))
+
+
+def test_of_a_list_of_any_length_each_is_asked_for_once(owner: User) -> None:
+    account = owner.account_list[0]
+    ids = list(Message.objects.filter(account=account).order_by("id").values_list("id", flat=True))
+    ask = Prepared(
+        lambda ids, account: (
+            Message.objects.filter(pk__in=ids, account_id=account).order_by("id").values_list("id", flat=True)
+        ),
+        Several(Integer),
+        Integer,
+    )
+    for length in (0, 1, 2, 8, 9, len(ids)):
+        assert [pk for (pk,) in ask(ids[:length], account.pk)] == ids[:length]
+    assert ask([LARGEST + 1], account.pk) == []
+
+
+def test_an_update_changes_those_rows_alone_and_tells_their_number(owner: User) -> None:
+    ids = list(Message.objects.order_by("id").values_list("id", flat=True))
+    change = PreparedUpdate(
+        lambda size, ids: (Message.objects.filter(pk__in=ids), {"size": F("size") + size, "flagged": True}),
+        Integer,
+        Several(Integer),
+    )
+    before = list(Message.objects.order_by("id").values_list("size", "flagged"))
+    assert [change(3, ids[:number]) for number in (0, 1, 3)] == [0, 1, 3]
+    after = list(Message.objects.order_by("id").values_list("size", "flagged"))
+    assert after == [(before[0][0] + 6, True), *((size + 3, True) for size, _flag in before[1:3]), *before[3:]]
 
 
 @pytest.mark.parametrize("filter", ["", *FILTERS])

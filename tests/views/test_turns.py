@@ -76,6 +76,24 @@ def test_others_that_wait_get_their_turn(large: Person, monkeypatch: pytest.Monk
     assert len(asked) == len(set(asked)) == SIZE, "no message was asked for twice"
 
 
+def test_who_asks_for_a_sync_while_one_waits_gets_that_one(new_person: Callable[[str], Person]) -> None:
+    from webmail import tasks
+
+    account = new_person("asked").account
+    queue = redis.Redis.from_url(settings.REDIS_URL)
+    queue.delete("sync")
+    try:
+        tasks.nudge_sync(account.pk)
+        tasks.nudge_sync(account.pk)
+        assert queue.llen("sync") == 1
+        tasks.sync_account(account.pk)  # it has begun: what comes from here on it may not see
+        tasks.nudge_sync(account.pk)
+        assert queue.llen("sync") == 2
+    finally:
+        queue.delete("sync", f"postkasse:claim:sync:{account.pk}")
+        queue.close()
+
+
 def test_pausing_interrupts_what_is_being_fetched(large: Person) -> None:
     Account.objects.filter(pk=large.account.pk).update(paused=True)
     asked: list[str] = []

@@ -54,7 +54,7 @@ def new(
 def reply(user: User, message: Message, everyone: bool, rich: bool = False) -> Draft:
     """RFC 5322 §3.6.4 for the threading fields; the recipients are those a person expects, never oneself. Raises MailError."""
     identity, written_as = identity_for(user, message)
-    mine = {i.address.lower() for i in Identity.objects.for_user(user)}
+    mine = {i.address.lower() for i in user.identities()}
     mine |= {message.account.address.lower(), written_as.lower()}
     sent_by_me = message.from_email.lower() in mine
     to = message.people("to") if sent_by_me else message.people("reply_to") or [message.sender]

@@ -12,17 +12,16 @@ DELIVERED = ("delivered-to", "x-original-to")  # to whom a server says it was, w
 
 def default_identity(user: User, account: Account | None = None) -> Identity:
     """The default one of the account, else the first there is. Raises Identity.DoesNotExist if the person has none."""
-    mine = Identity.objects.for_user(user).select_related("account")
-    identity = (mine.filter(account=account).first() if account else None) or mine.first()
-    if identity is None:
+    mine = user.identities()
+    if not mine:
         raise Identity.DoesNotExist
-    return identity
+    return next((identity for identity in mine if account and identity.account_id == account.pk), mine[0])
 
 
 def identity_for(user: User, message: Message) -> tuple[Identity, str]:
     """The one that the message was written to and the address it was written to, "" for its own; else the default of the
     message's account."""
-    own = list(Identity.objects.for_user(user).filter(account_id=message.account_id).select_related("account"))
+    own = [identity for identity in user.identities() if identity.account_id == message.account_id]
     if not own:
         return default_identity(user), ""
     addresses = list(_written_to(message))

@@ -24,6 +24,7 @@ from django.utils.translation import pgettext_lazy
 
 from accounts.models import Account
 from webmail.mime import Address, BodyPart
+from webmail.prepared import Integer, PreparedUpdate
 
 KEYWORD_COLUMNS = {
     "$seen": "seen",
@@ -122,9 +123,7 @@ class Mailbox(models.Model):
     def count(self, total: int = 0, unread: int = 0) -> None:
         """Add to the kept counts, never below nothing."""
         if total or unread:
-            Mailbox.objects.filter(pk=self.pk).update(
-                total=Greatest(F("total") + total, 0), unread=Greatest(F("unread") + unread, 0)
-            )
+            _add_to_counts(self.pk, total, unread)
 
     @transaction.atomic
     def delete(self, *args: Any, **options: Any) -> tuple[int, dict[str, int]]:
@@ -145,6 +144,15 @@ class Mailbox(models.Model):
         """Set the kept counts right by counting; for the background, O(mailbox)."""
         shown = Message.objects.filter(mailbox=self)
         Mailbox.objects.filter(pk=self.pk).update(total=shown.count(), unread=shown.filter(seen=False).count())
+
+
+_add_to_counts = PreparedUpdate(
+    lambda pk, total, unread: (
+        Mailbox.objects.filter(pk=pk),
+        {"total": Greatest(F("total") + total, 0), "unread": Greatest(F("unread") + unread, 0)},
+    ),
+    *[Integer] * 3,
+)
 
 
 class Thread(models.Model):

@@ -6,7 +6,7 @@ import logging
 from typing import Any
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import CharField, Q
 from django.utils.translation import gettext as _
 
 from accounts.models import Account
@@ -14,6 +14,7 @@ from webmail.models import Mailbox, Message, Operation, OperationState
 from webmail.operations.kinds import UNDO_WINDOW, CannotDo, Kind, kind, mailbox_of
 from webmail.operations.messages import forget
 from webmail.operations.queue import submit
+from webmail.prepared import Integer, Prepared
 from webmail.protocols.base import MailStore
 from webmail.protocols.errors import AlreadyExists, NotFound, Refused
 
@@ -204,11 +205,18 @@ class Subscribe(Kind):
 # --- verbs of the pages ---
 
 
+_of_role = Prepared(
+    lambda account, role: Mailbox.objects.filter(account_id=account, role=role, hidden=False).order_by("pk")[:1],
+    Integer,
+    CharField(max_length=10),
+)
+
+
 def mailbox_for_role(account: Account, role: str) -> Mailbox:
     """The account's folder of this role; made, here and on the server, if there is none."""
-    found = Mailbox.objects.filter(account=account, role=role, hidden=False).first()
+    found = _of_role(account.pk, role)
     if found:
-        return found
+        return found[0]
     if role not in DEFAULT_NAMES:
         raise CannotDo(_("This account has no such folder."))
     sibling = (

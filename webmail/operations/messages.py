@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from secrets import token_hex
 from typing import Any
 
@@ -15,7 +16,6 @@ from webmail.models import (
     Mailbox,
     Message,
     MessageBody,
-    MessageQuerySet,
     Operation,
     forget_file,
 )
@@ -36,6 +36,7 @@ from webmail.operations.kinds import (
     use,
 )
 from webmail.operations.shown import take_back
+from webmail.prepared import Integer, Prepared, PreparedUpdate, Several
 from webmail.protocols.base import MailStore
 from webmail.protocols.errors import NotFound
 
@@ -79,8 +80,7 @@ class ChangeKeywords(Kind):
         for change in op.payload["changes"]:
             add, remove = set(change["add"]), set(change["remove"])
             for some in chunks(change["ids"]):
-                own = Message.objects.filter(account_id=op.account_id, pk__in=some)
-                rows = list(own.only("account_id", "mailbox_id", *KEYWORD_FIELDS))  # of many rows only what changes
+                rows = _keywords_of(op.account_id, list(some))
                 for row in rows:
                     old = row.keywords
                     row.show_keywords((old | add) - remove)
@@ -126,20 +126,51 @@ def _write_keywords(rows: Sequence[Message], add: set[str], remove: set[str]) ->
     columns = {KEYWORD_COLUMNS[keyword]: True for keyword in add & KEYWORD_COLUMNS.keys()}
     columns |= {KEYWORD_COLUMNS[keyword]: False for keyword in remove & KEYWORD_COLUMNS.keys()}
     if columns:
-        Message.objects.filter(pk__in=[row.pk for row in rows]).update(**columns)
+        _set(tuple(columns.items()))([row.pk for row in rows])
     if (add | remove) - KEYWORD_COLUMNS.keys():
         Message.objects.bulk_update(rows, ["labels"])
 
 
-def _show_in(rows: MessageQuerySet, ids: Sequence[int], target_id: int | None) -> dict[str, list[int]]:
-    """Put those of ``rows`` into another folder of the cache (None: out of sight) and keep the counts; what was where,
-    before."""
+_keywords_of = Prepared(
+    lambda account, ids: Message.objects.filter(account_id=account, pk__in=ids).only(
+        "account_id",
+        "mailbox_id",
+        *KEYWORD_FIELDS,  # of many rows only what changes
+    ),
+    Integer,
+    Several(Integer),
+)
+
+
+@cache
+def _set(columns: tuple[tuple[str, bool], ...]) -> PreparedUpdate:
+    return PreparedUpdate(lambda ids: (Message.objects.filter(pk__in=ids), dict(columns)), Several(Integer))
+
+
+_put_in = PreparedUpdate(
+    lambda target, ids: (Message.objects.filter(pk__in=ids), {"mailbox_id": target}), Integer, Several(Integer)
+)
+_put_out_of_sight = PreparedUpdate(
+    lambda ids: (Message.objects.filter(pk__in=ids), {"mailbox_id": None}), Several(Integer)
+)
+_in_sight = Prepared(
+    lambda account, ids: Message.objects.filter(account_id=account, mailbox__isnull=False, pk__in=ids).values_list(
+        "pk", "mailbox_id", "seen"
+    ),
+    Integer,
+    Several(Integer),
+)
+
+
+def _show_in(account_id: int, ids: Sequence[int], target_id: int | None) -> dict[str, list[int]]:
+    """Put those that are in sight into another folder of the cache (None: out of sight) and keep the counts; what was
+    where, before. Those that were destroyed meanwhile stay so: an old move undone must not bring them back."""
     before: dict[str, list[int]] = defaultdict(list)
     total: dict[int, int] = defaultdict(int)
     unread: dict[int, int] = defaultdict(int)
     for some in chunks(ids):
         moved = []
-        for pk, mailbox_id, seen in rows.filter(pk__in=some).values_list("pk", "mailbox_id", "seen"):
+        for pk, mailbox_id, seen in _in_sight(account_id, list(some)):
             if mailbox_id == target_id:
                 continue
             moved.append(pk)
@@ -148,15 +179,13 @@ def _show_in(rows: MessageQuerySet, ids: Sequence[int], target_id: int | None) -
                 if place:
                     total[place] += step
                     unread[place] += 0 if seen else step
-        Message.objects.filter(pk__in=moved).update(mailbox_id=target_id)
+        if target_id:
+            _put_in(target_id, moved)
+        else:
+            _put_out_of_sight(moved)
     for mailbox_id in total:
         Mailbox(pk=mailbox_id).count(total[mailbox_id], unread[mailbox_id])
     return dict(before)
-
-
-def _visible(op: Operation) -> MessageQuerySet:
-    """Without those that were destroyed meanwhile: an old move undone must not bring them back."""
-    return Message.objects.filter(account_id=op.account_id, mailbox__isnull=False)
 
 
 @kind
@@ -186,7 +215,7 @@ class Move(Kind):
     def apply(op: Operation) -> None:
         before: dict[str, list[int]] = defaultdict(list)
         for move in op.payload["moves"]:
-            for mailbox_id, ids in _show_in(_visible(op), move["ids"], move["target"]).items():
+            for mailbox_id, ids in _show_in(op.account_id, move["ids"], move["target"]).items():
                 before[mailbox_id] += ids
         op.before = before
 
@@ -279,7 +308,7 @@ class Copy(Kind):
     @staticmethod
     def revert(op: Operation) -> None:
         ids = [int(pk) for pk in op.before["copies"]]
-        _show_in(Message.objects.all(), ids, None)
+        _show_in(op.account_id, ids, None)
         Message.objects.filter(account_id=op.account_id, pk__in=ids).delete()
 
     @staticmethod
@@ -305,7 +334,7 @@ class Destroy(Kind):
 
     @staticmethod
     def apply(op: Operation) -> None:
-        op.before = _show_in(Message.objects.all(), op.payload["ids"], None)
+        op.before = _show_in(op.account_id, op.payload["ids"], None)
 
     @staticmethod
     def replay(op: Operation, store: MailStore) -> None:

@@ -18,9 +18,19 @@ from webmail.operations.folders import mailbox_for_role
 from webmail.operations.kinds import BATCH, KINDS, CannotDo, chunks
 from webmail.operations.many import submit_many
 from webmail.operations.queue import submit
+from webmail.prepared import Integer, Prepared, Several
 from webmail.selection import Selection
 
 What = Sequence[int] | Selection
+
+
+_shown = Prepared(
+    lambda user, ids: Message.objects.filter(pk__in=ids, account__user_id=user, mailbox__hidden=False).values_list(
+        "account_id", "pk"
+    ),
+    Integer,
+    Several(Integer),
+)
 
 
 def _by_account(user: User, ids: Iterable[int]) -> Iterator[tuple[Account, list[int]]]:
@@ -28,8 +38,7 @@ def _by_account(user: User, ids: Iterable[int]) -> Iterator[tuple[Account, list[
     accounts = {account.pk: account for account in user.account_list}
     groups: dict[int, list[int]] = defaultdict(list)
     for some in chunks(list(dict.fromkeys(ids))):
-        shown = Message.objects.filter(pk__in=some, account_id__in=accounts, mailbox__hidden=False)
-        for account_id, pk in shown.values_list("account_id", "pk"):
+        for account_id, pk in _shown(user.pk, list(some)):
             groups[account_id].append(pk)
     for account_id, own in groups.items():
         yield accounts[account_id], own

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpResponse, JsonResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.formats import date_format
@@ -17,12 +17,13 @@ from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
 from django.views.decorators.http import require_http_methods, require_POST
 
-from accounts.models import Account, Identity
+from accounts.models import Account
 from accounts.requests import Request
 from accounts.troubles import explain
 from webmail import compose, operations, outbox, tasks
 from webmail.models import Draft, Message, Submission, Template
 from webmail.protocols.errors import MailError
+from webmail.views import listing
 from webmail.views.composer import (
     attachments,
     blank,
@@ -58,7 +59,7 @@ LATEST = timedelta(days=366)  # that a message can be scheduled ahead
 @whole
 def new(request: Request) -> HttpResponse:
     """GET shows a draft that is not saved yet; POST saves it and does what the pressed button says."""
-    if not Identity.objects.for_user(request.user).exists():
+    if not request.user.identities():
         return redirect("accounts:account-creation")
     if request.method == "POST" and (answer := _again(request)):
         return answer
@@ -154,10 +155,12 @@ def _begin(request: Request) -> Draft:
 def _message(request: Request, pk: str) -> Message | None:
     """None if it is gone and somebody has written to it meanwhile. Raises Http404 for whoever has written nothing yet, and
     for script, which has the text and would not tell what happened."""
-    known = Message.objects.for_user(request.user).select_related("account__user", "mailbox", "remote_mailbox")
-    if request.method == "POST" and request.headers.get("Accept") != "application/json":
-        return known.filter(pk=number(pk)).first()
-    return get_object_or_404(known, pk=number(pk))
+    try:
+        return listing.own(request, number(pk))
+    except Http404:
+        if request.method == "POST" and request.headers.get("Accept") != "application/json":
+            return None
+        raise
 
 
 def _wants_rich(request: Request) -> bool:

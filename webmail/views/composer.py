@@ -226,7 +226,7 @@ def _presets() -> list[tuple[str, str, str]]:
 def _senders(request: Request, draft: Draft) -> list[tuple[str, str, bool, int]]:
     """Value, text, whether chosen, and the account's colour: each identity, and the address that this one is written as."""
     senders: list[tuple[str, str, bool, int]] = []
-    for identity in Identity.objects.for_user(request.user).select_related("account"):
+    for identity in request.user.identities():
         chosen = identity.pk == draft.identity_id
         colour = identity.account.colour
         senders.append((str(identity.pk), str(identity), chosen and not draft.written_as, colour))
