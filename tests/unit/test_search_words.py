@@ -94,3 +94,9 @@ def test_no_term_can_be_anything_else_in_an_expression(text: str) -> None:
 @given(texts)
 def test_the_often_met_letters_become_what_a_look_at_each_would_make_of_them(text: str) -> None:
     assert words._in_latin(text) == text.translate(words._latin())
+
+
+def test_a_word_is_found_where_it_is_behind_hundreds_of_letters_that_vanish() -> None:
+    text = "\u200c\u034f " * 300 + "På taket, e\u0301t hull i taket."
+    found = [text[start:end] for start, end in words.places(text, re.compile("taket"), ["taket"]) or ()]
+    assert found == ["taket", "taket"]

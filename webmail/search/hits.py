@@ -12,6 +12,7 @@ from webmail.search.words import fold, places, spans, wanted
 
 LOOKED_AT = 16_000  # letters of a text, for the first hit
 BEFORE, LONG = 30, 220  # letters of an excerpt before its first hit, and in all
+SHORT = 500  # letters
 _NONE = re.compile("(?!)")
 _BLANK = re.compile(r"\s+")
 
@@ -43,6 +44,7 @@ class Hits:
         self._ascii = [term for term in self._whole if term.isascii()]
         plain = [re.escape(term) for term in self._ascii]
         begin = [re.escape(term) + "[a-z0-9]*" for term in self._begin if term.isascii()]
+        self._known: dict[str, list[tuple[int, int]]] = {}
         self._plain = re.compile(rf"(?<![a-z0-9])(?:{'|'.join([*begin, *plain])})(?![a-z0-9])") if plain else None
 
     def __bool__(self) -> bool:
@@ -73,6 +75,14 @@ class Hits:
         return next(self._places(text), None) is not None
 
     def _places(self, text: str) -> Iterator[tuple[int, int]]:
+        """Of what is short they are kept: it is asked for whether it has any, and where they are."""
+        if len(text) > SHORT:
+            return self._look(text)
+        if text not in self._known:
+            self._known[text] = list(self._look(text))
+        return iter(self._known[text])
+
+    def _look(self, text: str) -> Iterator[tuple[int, int]]:
         quick = places(text, self._plain or _NONE, self._ascii)
         if quick is not None:
             yield from quick

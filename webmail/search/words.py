@@ -91,9 +91,14 @@ def places(text: str, pattern: re.Pattern[str], begins: Sequence[str]) -> Iterat
 
 
 def _placed(text: str, matches: Iterator[re.Match[str]]) -> Iterator[tuple[int, int]]:
-    grown: list[tuple[int, int]] | None = None
+    grown: list[tuple[int, int]] = []
+    read = 0  # letters of the text
     for match in matches:
-        grown = _grown(text) if grown is None else grown
+        if read < match.end():
+            read = match.end()
+            while read < len(text) and len(_in_latin(text[:read])) < match.end():  # some vanish
+                read *= 2
+            grown = _grown(text[:read])
         yield _before(match.start(), grown), _before(match.end() - 1, grown) + 1
 
 

@@ -432,12 +432,12 @@ def days(scope: Scope, messages: Sequence[Message | Listed], current: int | None
     mine = {account.address.lower() for account in scope.user.account_list}
     before, _zero, after = reverse("message", args=[0]).partition("0")
     after += "" if scope.mailbox else f"?{scope.source}"
-    zone = timezone.get_current_timezone()
+    zone, language = timezone.get_current_timezone(), get_language() or ""
     found: list[Day] = []
     told = _summaries(scope, messages) if scope.threaded else {}
     for message in messages:
         when = message.received_at.astimezone(zone)
-        title, dates = ("", "") if scope.best else _heading(when.date(), today)
+        title, dates = ("", "") if scope.best else _day_heading(when.date(), today, language)
         if not found or found[-1].title != title:
             found.append(Day(title, dates, []))
         look = Look(
@@ -446,7 +446,7 @@ def days(scope: Scope, messages: Sequence[Message | Listed], current: int | None
         )  # fmt: skip
         row = Row(
             look, message.pk, f"{before}{message.pk}{after}", _who(message, mine, scope.outgoing),
-            message.subject.strip() or _("(no subject)"), message.preview, time_text(when, today),
+            message.subject.strip() or _("(no subject)"), message.preview, _time_text(when, today, language),
             when.isoformat(timespec="minutes"),
         )  # fmt: skip
         summary = told.get(message.thread_id or 0)
@@ -498,10 +498,14 @@ def _who(message: Message | Listed, mine: set[str], outgoing: bool) -> str:
 
 def time_text(when: datetime, today: date) -> str:
     """As short as it can be and still be clear: 14:05, Mon 14:05, 3 Feb, 3 Feb 2024."""
+    return _time_text(when, today, get_language() or "")
+
+
+def _time_text(when: datetime, today: date, language: str) -> str:
     day = when.date()
     if day == today:
         return f"{when:%H:%M}"
-    text = _day_text(day, today, get_language())
+    text = _day_text(day, today, language)
     return f"{text} {when:%H:%M}" if 0 < (today - day).days < 7 else text
 
 
@@ -510,10 +514,6 @@ def _day_text(day: date, today: date, _language: str) -> str:
     if 0 < (today - day).days < 7:
         return date_format(day, "D")
     return date_format(day, pgettext("date", "j M") if day.year == today.year else pgettext("date", "j M Y"))
-
-
-def _heading(day: date, today: date) -> tuple[str, str]:
-    return _day_heading(day, today, get_language())
 
 
 @lru_cache(maxsize=1000)
