@@ -293,7 +293,7 @@ def _cold(app: Postkasse, browser: Browser, address: str, kind: str) -> float:
 
 
 @contextmanager
-def _smallest() -> Iterator[int]:
+def smallest() -> Iterator[int]:
     """The port of the smallest Django there is, under the same server."""
     port = free_port()
     kept = {name: value for name, value in os.environ.items() if not name.startswith("DJANGO_")}
@@ -348,7 +348,7 @@ def main() -> None:
         }
         for database in options.database.split(","):
             results = {}
-            with _smallest() as port, Postkasse(table, database=database, web=2) as app:  # as `make run` starts it
+            with smallest() as port, Postkasse(table, database=database, web=2) as app:  # as `make run` starts it
                 for size in map(int, options.sizes.split(",")):
                     print(f"{database}: {size:,} messages …", flush=True)
                     results[size] = measure(app, dovecot, Browser(port), size, options.repeat)

@@ -164,6 +164,8 @@ class Scope:
 
     def rows_of(self, ids: Sequence[int]) -> list[Listed]:
         """What is listed of these messages, in their order."""
+        if not ids:
+            return []
         rows = {row[0]: Listed(*row) for row in Message.objects.filter(pk__in=ids).values_list(*self.fields)}
         return [rows[pk] for pk in ids if pk in rows]
 

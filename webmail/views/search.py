@@ -20,6 +20,7 @@ from accounts.requests import Request
 from webmail import search, searches
 from webmail.html import marked
 from webmail.models import Message, MessageBody
+from webmail.prepared import Integer, Prepared
 from webmail.search import Hits
 from webmail.search.conditions import ANYWHERE, ASIDE, each
 from webmail.search.language import In
@@ -28,6 +29,12 @@ from webmail.views import listing, navigation, server_search
 from webmail.views.mailbox import targets
 
 MAX_WAITING = 1000  # messages that are not findable yet are counted no further
+_waiting = Prepared(
+    lambda account: (
+        Message.objects.filter(account_id=account, index_due__gt=0).order_by().values_list("pk")[:MAX_WAITING]
+    ),
+    Integer,
+)
 
 
 @require_safe
@@ -96,12 +103,11 @@ def _aside(scope: listing.Scope) -> str:
 
 def _coverage(request: Request) -> dict[str, Any]:
     """What cannot be found yet."""
-    accounts = [account.pk for account in request.user.account_list]
-    waiting = Message.objects.filter(account_id__in=accounts, index_due__gt=0).order_by().values("pk")[:MAX_WAITING]
+    waiting = sum(len(_waiting(account.pk)) for account in request.user.account_list)
     mailboxes = listing.mailboxes_of(request.user)
     return {
-        "waiting": len(waiting),
-        "waiting_more": len(waiting) == MAX_WAITING,
+        "waiting": min(waiting, MAX_WAITING),
+        "waiting_more": waiting >= MAX_WAITING,
         "incomplete": any(not one.complete and one.selectable and one.remote_name for one in mailboxes),
     }
 
