@@ -21,7 +21,7 @@ from django.db.models.expressions import RawSQL
 from django.utils import timezone
 
 from accounts.models import User
-from webmail.models import Cursor, Message, MessageQuerySet
+from webmail.models import Cursor, Document, Message, MessageQuerySet
 from webmail.search.conditions import FEW, Conditions
 from webmail.search.documents import account_mark
 from webmail.search.index import beginning_of, bounds, end_of, index, place_of, start_of
@@ -96,8 +96,7 @@ class Finder:
             return
         rest = [one for one in self._few if after is None or one.place < after]
         for some in (rest[at : at + CHUNK] for at in range(0, len(rest), CHUNK)):
-            shown = set(self._rows.filter(pk__in=[one.pk for one in some]).values_list("pk", flat=True))
-            yield self._fulfilling([one for one in some if one.pk in shown], from_index=False), some[-1].place
+            yield self._fulfilling(self._shown(some), from_index=False), some[-1].place
 
     @cached_property
     def _few(self) -> list[Candidate] | None:
@@ -143,15 +142,21 @@ class Finder:
     def _among_documents(
         self, numbers: Sequence[int], after: Cursor | None
     ) -> Iterator[tuple[list[Candidate], Cursor]]:
-        """Their messages that are it. The last of these numbers is of the earliest month."""
-        rows = self._rows.filter(document__number__in=_each(numbers)).newest_first()
+        """Their messages that are it. The last of these numbers is of the earliest month. Where columns leave nothing out,
+        only those are looked at that are next, of thousands perhaps in one month."""
+        narrow = bool(self.also) or any(self.told.condition(part) is not None for part in self.parts)
         while True:
-            some = _candidates_of((rows.filter(after.older()) if after else rows)[:CHUNK])
+            if narrow:
+                rows = self._rows.filter(document__number__in=_each(numbers)).newest_first()
+                some = shown = _candidates_of((rows.filter(after.older()) if after else rows)[:CHUNK])
+            else:
+                some = _of_documents(numbers, after)
+                shown = self._shown(some)
             if len(some) < CHUNK:
-                yield self._fulfilling(some), Cursor(beginning_of(numbers[-1]), 0)
+                yield self._fulfilling(shown), Cursor(beginning_of(numbers[-1]), 0)
                 return
             after = some[-1].place
-            yield self._fulfilling(some), after
+            yield self._fulfilling(shown), after
 
     # --- what is it -----------------------------------------------------------------------------------------------
 
@@ -162,6 +167,11 @@ class Finder:
         for part in self.parts:
             rows = rows.filter(self.told.condition(part) or Q())
         return rows
+
+    def _shown(self, some: list[Candidate]) -> list[Candidate]:
+        """Those of ``_rows``."""
+        shown = set(self._rows.filter(pk__in=[one.pk for one in some]).order_by().values_list("pk", flat=True))
+        return [one for one in some if one.pk in shown]
 
     def _fulfilling(self, some: list[Candidate], from_index: bool = True) -> list[Candidate]:
         """Those that fulfil the rest: what the index has not told of those that are from it, or all that words tell."""
@@ -238,6 +248,14 @@ def _whole_months(numbers: Sequence[int]) -> Iterator[list[int]]:
 def _candidates_of(rows: MessageQuerySet) -> list[Candidate]:
     found = rows.values_list("document__number", "pk", "received_at")
     return [Candidate(number or 0, pk, at) for number, pk, at in found]
+
+
+def _of_documents(numbers: Sequence[int], after: Cursor | None) -> list[Candidate]:
+    """The next messages of these that are still there, CHUNK at most."""
+    rows = Document.objects.filter(number__in=_each(numbers), message__isnull=False)
+    rows = rows.filter(after.older(key="message_id")) if after else rows
+    found = rows.order_by("-received_at", "-message_id").values_list("number", "message_id", "received_at")
+    return [Candidate(number, pk or 0, at) for number, pk, at in found[:CHUNK]]
 
 
 def finder(user: User, query: str, accounts: Sequence[int] = (), **where: bool) -> Finder:
