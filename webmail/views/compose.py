@@ -81,7 +81,7 @@ def new(request: Request) -> HttpResponse:
 
 
 def _again(request: Request) -> HttpResponse | None:
-    """A form that came in before: its draft goes on being written, or is on its way already."""
+    """A form that came in before: its draft goes on being written, if nobody else did that, or is on its way already."""
     message_id = compose.message_id_of(request.user, request.POST.get("token", ""))
     if not message_id:
         return None
@@ -89,7 +89,7 @@ def _again(request: Request) -> HttpResponse | None:
     if left:
         return _left(request, left)
     draft = drafts(request).filter(message_id=message_id).first()
-    return _handle(request, draft, None) if draft else None
+    return _handle(request, draft, number(request.POST.get("revision", ""))) if draft else None
 
 
 def _left(request: Request, left: Submission | None, spare: Draft | None = None) -> HttpResponse:
@@ -205,7 +205,7 @@ def _handle(request: Request, draft: Draft, revision: int | None, do: str = "") 
     account = draft.account
     do = do or request.POST.get("do", "save")
     if do == "discard":
-        return _discard(request, draft)
+        return _changed_elsewhere(request, draft, revision) or _discard(request, draft)
     fill(request, draft)
     _change(request, draft, do)
     try:
@@ -290,6 +290,18 @@ def _moment(written: str) -> tuple[datetime | None, str]:
     if not timezone.now() < at < timezone.now() + LATEST:
         return None, _("Choose a time to come, within a year.")
     return at, ""
+
+
+def _changed_elsewhere(request: Request, draft: Draft, revision: int | None) -> HttpResponse | None:
+    """Nobody throws away what they have not seen."""
+    if draft.pk is None or revision in (None, draft.revision):
+        return None
+    seen = copy(draft)
+    fill(request, seen)
+    if not compose.differences(seen, draft):
+        return None
+    notice(request, _("It was not discarded: it was changed in another window meanwhile, to what is here now."))
+    return SeeOther(_place(request, draft))
 
 
 def _discard(request: Request, draft: Draft) -> HttpResponse:
