@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os.path
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -197,7 +196,10 @@ def _goes_on(mine: Draft, theirs: Draft) -> bool:
 
 
 def _grew(before: str, now: str) -> bool:
-    start = len(os.path.commonprefix((before, now)))
+    start = next(
+        (at for at, (one, other) in enumerate(zip(before, now, strict=False)) if one != other),
+        min(len(before), len(now)),
+    )
     return now.endswith(before[start:]) and len(now) >= len(before)
 
 

@@ -285,9 +285,10 @@ def _moment(written: str) -> tuple[datetime | None, str]:
     """When it is to be sent, in the person's time zone, and what is wrong with that."""
     try:
         at = timezone.make_aware(datetime.fromisoformat(written))
-    except ValueError:
+        in_time = timezone.now() < at < timezone.now() + LATEST
+    except (ValueError, OverflowError):  # the first and the last day there are, as seen from elsewhere
         return None, _("Choose a day and a time to send it.")
-    if not timezone.now() < at < timezone.now() + LATEST:
+    if not in_time:
         return None, _("Choose a time to come, within a year.")
     return at, ""
 
