@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from django.conf import settings
 from django.utils.translation import gettext as _
 
-from accounts.discovery import MAX_ADDRESSES, ServerURL, resolve
+from accounts.discovery import MAX_ADDRESSES, ServerURL, resolve, ways_out
 from accounts.models import Account
 from accounts.troubles import explain
 from webmail.protocols.base import Security
@@ -51,16 +51,28 @@ class Side:
 
 def check(account: Account) -> list[Side]:
     """Both sides, one after the other; TIMEOUT bounds each step. At most a few checks are made at the same time."""
-    sides = [(_("Incoming mail"), account.incoming)]
-    if account.outgoing:
-        sides.append((_("Outgoing mail"), account.outgoing))
+    incoming, outgoing = _("Incoming mail"), _("Outgoing mail")
     if not _checks.acquire(timeout=CHECK_WAIT):
         busy = Line(_("Too many connections are being checked at once"), False, advice=_("Try again in a minute."))
-        return [Side(title, url, (busy,), ()) for title, url in sides]
+        sides = [(incoming, account.incoming), (outgoing, account.outgoing)]
+        return [Side(title, url, (busy,), ()) for title, url in sides if url]
     try:
-        return [_side(account, title, url) for title, url in sides]
+        return [_side(account, incoming, ServerURL.parse(account.incoming)), *_ways_out(account, outgoing)]
     finally:
         _checks.release()
+
+
+def _ways_out(account: Account, title: str) -> Iterator[Side]:
+    """The one there is; of a guess each, up to the first that goes well, which is remembered."""
+    if not account.outgoing:
+        return
+    known = ServerURL.parse(account.outgoing)
+    for url in [known] if account.outgoing_settled else ways_out(known):
+        side = _side(account, title, url)
+        yield side
+        if side.well:
+            account.settle_on(url)
+            return
 
 
 def _titles(url: ServerURL) -> dict[str, str]:
@@ -90,8 +102,7 @@ def _failed(url: ServerURL, step: str, error: MailError) -> str:
     return _("Signing in did not work") if step == "sign-in" else _("It does not say what it can do")
 
 
-def _side(account: Account, title: str, text: str) -> Side:
-    url = ServerURL.parse(text)
+def _side(account: Account, title: str, url: ServerURL) -> Side:
     titles = _titles(url)
     lines = []
     for step in _steps(account, url):
@@ -103,7 +114,7 @@ def _side(account: Account, title: str, text: str) -> Side:
         else:
             advice = _advice(url, step.name, error)
             lines.append(Line(_failed(url, step.name, error), False, error.detail, advice, milliseconds))
-    return Side(title, text, tuple(lines), tuple(titles.values()))
+    return Side(title, str(url), tuple(lines), tuple(titles.values()))
 
 
 def _steps(account: Account, url: ServerURL) -> Iterator[Step]:

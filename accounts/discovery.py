@@ -14,7 +14,7 @@ import ssl
 import tomllib
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import quote, urlsplit
 
@@ -81,13 +81,15 @@ class ServerURL:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """Settings that may be right. ``certain`` ones come from somebody who should know, so a refusal there is final."""
+    """Settings that may be right. ``certain`` ones come from somebody who should know, so a refusal there is final; who
+    knows where mail is read may still have said nothing of where it is sent (``outgoing_guessed``)."""
 
     incoming: ServerURL
     outgoing: ServerURL | None
     username: str
     certain: bool
     source: str
+    outgoing_guessed: bool = False
 
 
 def _plausible_host(host: str) -> bool:
@@ -216,7 +218,7 @@ def candidates(address: str) -> Iterator[Candidate]:
     for source in (_from_srv, _from_autoconfig):
         found = source(address, domain)
         if found:
-            yield found
+            yield found if found.outgoing else _with_way_out(found, domain)
             return
     yield from _guesses(address, domain)
 
@@ -334,18 +336,16 @@ def _autoconfig_server(node: ElementTree.Element, address: str) -> tuple[ServerU
 
 def _guesses(address: str, domain: str) -> Iterator[Candidate]:
     """Usual names that exist; only over TLS, because a guess must not show a password to the network."""
-    outgoing_names = (f"smtp.{domain}", f"mail.{domain}")
     for host in (f"imap.{domain}", f"mail.{domain}", domain):
-        if not _exists(host):
-            continue
-        outgoing = next((name for name in (*outgoing_names, host) if _exists(name)), host)
-        yield Candidate(
-            ServerURL("imap", Security.TLS, host, 993),
-            ServerURL("smtp", Security.TLS, outgoing, 465),
-            address,
-            False,
-            "guess",
-        )
+        if _exists(host):
+            incoming = ServerURL("imap", Security.TLS, host, 993)
+            yield _with_way_out(Candidate(incoming, None, address, False, "guess"), domain)
+
+
+def _with_way_out(found: Candidate, domain: str) -> Candidate:
+    names = (f"smtp.{domain}", f"mail.{domain}")
+    host = next((name for name in names if _exists(name)), found.incoming.host)
+    return replace(found, outgoing=ServerURL("smtp", Security.TLS, host, 465), outgoing_guessed=True)
 
 
 def ways_out(guess: ServerURL) -> tuple[ServerURL, ...]:

@@ -107,12 +107,14 @@ class AccountEditForm(ServersMixin):
     after_download = forms.ChoiceField(label=_("Once downloaded"), choices=AfterDownload.choices, required=False)
     leave_days = forms.IntegerField(label=_("Days"), min_value=1, max_value=3650, required=False)
     first = forms.BooleanField(label=_("Write from this account unless said otherwise"), required=False)
+    outgoing_shown = forms.CharField(required=False)  # as the account had it when the page was made
 
     @staticmethod
     def initial_of(account: Account) -> dict[str, Any]:
         kept = ("name", "username", "files_sent", "believed", "keep", "keep_days", "after_download", "leave_days")
         initial: dict[str, Any] = {name: getattr(account, name) for name in kept}
         initial |= {"hue": account.colour, "first": account.pk == account.user.account_list[0].pk}
+        initial["outgoing_shown"] = account.outgoing
         for side, url in (("incoming", account.incoming), ("outgoing", account.outgoing)):
             if url:
                 parsed = ServerURL.parse(url)

@@ -31,7 +31,7 @@ from accounts.discovery import ServerURL, resolve, ways_out
 from webmail.prepared import Integer, Prepared
 from webmail.protocols import open_store, open_transport
 from webmail.protocols.base import Credentials, MailStore, Server, Transport
-from webmail.protocols.errors import AuthenticationFailed, InsecureConnection, MailError, ProtocolError, Unreachable
+from webmail.protocols.errors import NO_SIGN_IN, AuthenticationFailed, MailError
 
 # How long a sign-in may be taken at its word because the server accepted the same password: sparing a round trip of
 # connecting, TLS and authentication each time someone comes back.
@@ -40,9 +40,11 @@ COLOURS = 4
 MAX_PATTERNS = 20  # of one identity
 MAX_STARS = 2  # in one of them
 IMPATIENT = 10.0  # seconds, each read and write
+REMEMBERED_FIELDS = [
+    "credentials", "verified_at", "needs_user", "trouble", "trouble_detail", "trouble_since", "failures"
+]  # fmt: skip
 VERIFIED_FIELDS = [
-    "name", "username", "incoming", "outgoing", "outgoing_settled", "credentials", "files_sent",
-    "verified_at", "needs_user", "trouble", "trouble_detail", "trouble_since", "failures",
+    "name", "username", "incoming", "outgoing", "outgoing_settled", "files_sent", *REMEMBERED_FIELDS
 ]  # fmt: skip
 
 
@@ -173,7 +175,9 @@ class Account(models.Model):
     trouble_detail = models.TextField(blank=True)
     trouble_since = models.DateTimeField(null=True)  # the first of the failures in a row
     files_sent = models.BooleanField(default=False)  # the provider files sent mail by itself
-    outgoing_settled = models.BooleanField(default=True)  # False: a guess, other ports are tried where it fails
+    outgoing_settled = models.BooleanField(
+        default=True
+    )  # False: a guess, and its host's other ports were not tried yet
     message_limit = models.PositiveBigIntegerField(
         default=0
     )  # octets that the outgoing server takes; 0: it did not say
@@ -233,9 +237,10 @@ class Account(models.Model):
         self.needs_user, self.trouble, self.trouble_detail, self.failures = False, "", "", 0
         self.trouble_since = None
 
-    def save_verified(self) -> None:
-        """Save what signing in settles, and nothing that a worker may have written meanwhile."""
-        self.save(update_fields=VERIFIED_FIELDS)
+    def save_verified(self, servers: bool = True) -> None:
+        """Save what signing in settles, and nothing that a worker may have written meanwhile: of an account that was known
+        the servers, too, of which the way out may just have been found."""
+        self.save(update_fields=VERIFIED_FIELDS if servers else REMEMBERED_FIELDS)
 
     def knows(self, password: str) -> bool:
         """True if this is the stored password, compared in constant time."""
@@ -278,6 +283,11 @@ class Account(models.Model):
     def _dial_out(self, server: Server) -> Transport:
         return open_transport(server, self.credentials_for(server.host), settings.EHLO_NAME)
 
+    def settle_outgoing(self) -> None:
+        """Find the way out now, where it is a guess, so that no first message has to wait for that. Raises MailError."""
+        if not self.outgoing_settled:
+            self.open_transport().close()
+
     def _settle_outgoing(self) -> Transport:
         """Of the ways that a guess leaves open the first that lets us in, which is remembered. A server that answers and
         refuses the password is the right one. Raises what the guess itself came to where all fail."""
@@ -286,14 +296,21 @@ class Account(models.Model):
             server = self._server(str(url))
             try:
                 transport = self._dial_out(replace(server, timeout=min(server.timeout, IMPATIENT)))
-            except (Unreachable, InsecureConnection, ProtocolError) as error:
+            except MailError as error:
+                if isinstance(error, AuthenticationFailed) and error.code != NO_SIGN_IN:
+                    raise
                 first = first or error
                 continue
-            self.outgoing, self.outgoing_settled = str(url), True
-            Account.objects.filter(pk=self.pk).update(outgoing=self.outgoing, outgoing_settled=True)
+            self.settle_on(url)
             return transport
         assert first is not None
         raise first
+
+    def settle_on(self, url: ServerURL) -> None:
+        """The guess came to this. Nothing is written if the person has named a server meanwhile."""
+        guess = Account.objects.filter(pk=self.pk, outgoing=self.outgoing, outgoing_settled=False)
+        self.outgoing, self.outgoing_settled = str(url), True
+        guess.update(outgoing=self.outgoing, outgoing_settled=True)
 
     def _server(self, url: str) -> Server:
         server = replace(resolve(ServerURL.parse(url)), without=frozenset(self.switched_off))

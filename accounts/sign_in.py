@@ -93,7 +93,7 @@ def save_account(user: User, address: str, password: str, candidate: Candidate) 
     account.username = candidate.username
     account.incoming = str(candidate.incoming)
     account.outgoing = str(candidate.outgoing) if candidate.outgoing else ""
-    account.outgoing_settled = candidate.certain or not candidate.outgoing
+    account.outgoing_settled = not candidate.outgoing_guessed
     account.files_sent = files_sent_itself(candidate.outgoing)
     account.remember(password)
     account.save_verified() if account.pk else account.save()

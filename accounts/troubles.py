@@ -103,6 +103,22 @@ def _too_large(host: str) -> tuple[str, str]:
     )
 
 
+def _no_room(host: str) -> tuple[str, str]:
+    return _full(host), _(
+        "Nothing is wrong with the message. Tell the recipient in another way, or send it again later."
+    )
+
+
+def _no_room_yet(host: str) -> tuple[str, str]:
+    return _full(host), _("It asks to be tried again in a few minutes.")
+
+
+def _full(host: str) -> str:
+    return _(
+        "There is no room for the message where it was to go: the mailbox of a recipient is full, or %(host)s itself."
+    ) % {"host": host}
+
+
 def _recipients(host: str) -> tuple[str, str]:
     return _("%(host)s refused the recipients.") % {"host": host}, _("Check the addresses, then send again.")
 
@@ -137,6 +153,7 @@ _EXPLANATIONS = (
     (errors.MessageRefused, _message),
     (errors.TooLarge, _too_large),
     (errors.OverQuota, _quota),
+    (errors.NoRoom, _no_room),
     (errors.NoPermission, _permission),
     (errors.AlreadyExists, _exists),
     (errors.NotFound, _not_found),
@@ -145,6 +162,7 @@ _EXPLANATIONS = (
     (errors.DeliveryUncertain, _uncertain),
     (errors.Unsupported, _unsupported),
     (errors.ProtocolError, _protocol),
+    (errors.NoRoomYet, _no_room_yet),
     (errors.Unavailable, _later),
     (errors.AuthenticationFailed, _password),
     (errors.InsecureConnection, _insecure),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from django.conf import settings
@@ -174,7 +175,7 @@ def _admit_known(account: Account, password: str) -> User:
             return account.user
         raise
     account.remember(password)
-    account.save_verified()
+    account.save_verified(servers=False)
     _greet(account, accepted.store)
     return account.user
 
@@ -264,6 +265,8 @@ def _save_edited(own: Account, form: AccountEditForm) -> Trouble | None:
     if form.errors or candidate is None:
         form.add_error("incoming_host", _("An account needs a server to read from."))
         return None
+    if own.outgoing and str(candidate.outgoing or "") == data["outgoing_shown"]:
+        candidate = replace(candidate, outgoing=ServerURL.parse(own.outgoing))  # a worker may have found it meanwhile
     kept = (own.keep, own.keep_days)
     own.save(update_fields=form.settle(own))
     if kept != (own.keep, own.keep_days):
@@ -288,6 +291,7 @@ def _save_edited(own: Account, form: AccountEditForm) -> Trouble | None:
     except CannotSignIn as error:
         return error.trouble
     moved = (own.incoming, own.username) != (str(candidate.incoming), candidate.username)
+    own.outgoing_settled = own.outgoing_settled or own.outgoing != str(candidate.outgoing or "")
     own.incoming, own.outgoing, own.username = (
         str(candidate.incoming),
         str(candidate.outgoing or ""),

@@ -28,11 +28,12 @@ class _End(Exception):
 
 @dataclass
 class FailingSMTP:
-    """``extensions`` is what EHLO offers; ``certificate`` makes it offer STARTTLS. ``accepted`` are the messages it said
+    """``extensions`` is what EHLO offers, and ``auth``; ``certificate`` makes it offer STARTTLS. ``accepted`` are the messages it said
     250 to, or would have said it to; ``commands`` all it was told; ``connections`` counts."""
 
     extensions: tuple[str, ...] = ("PIPELINING", "SIZE 1000000", "8BITMIME", "DSN", "ENHANCEDSTATUSCODES")
     certificate: Certificate | None = None
+    auth: str = "AUTH PLAIN"
     accepted: list[bytes] = field(default_factory=list)
     commands: list[bytes] = field(default_factory=list)
     connections: int = 0
@@ -89,7 +90,7 @@ class FailingSMTP:
                 talk.body = b""
                 talk.say(b"250 ok")
             elif word == b"EHLO":
-                offered = [*self.extensions, "AUTH PLAIN"]
+                offered = [*self.extensions, *filter(None, [self.auth])]
                 offered += ["STARTTLS"] if self.certificate and not secure else []
                 self._answer(
                     talk, "ehlo", b"\r\n".join([b"250-failing", *(f"250-{e}".encode() for e in offered), b"250 HELP"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import shutil
@@ -26,6 +27,7 @@ SOURCES = ("accounts", "webmail", "templates")
 # %(name)s and %(n)d, a doubled %, {name}; elements too, so that a translation cannot lose or add one.
 PLACEHOLDER = re.compile(r"%\(\w+\)[a-z]|%%\w?|%[a-z]\b|\{\w*\}|</?\w+[^>]*>")
 SPOKEN = ("aria-label", "title", "placeholder", "alt", "data-tip", "data-one", "data-many", "data-failed")
+MARKS = {"_", "gettext", "gettext_lazy", "ngettext", "pgettext"}
 PAGES = {
     "/settings/": "Innstillinger",
     "/settings/accounts/creation/": "Legg til konto",
@@ -165,3 +167,17 @@ def test_pages_follow_the_person(db: None, client: Client, norwegian: set[str], 
     assert '<html lang="nb"' in page
     assert PAGES[path] in page
     assert not Spoken(page).pieces & norwegian
+
+
+def test_no_string_is_marked_where_gettext_does_not_find_it() -> None:
+    """In the middle of an f-string."""
+    hidden = [
+        f"{path.relative_to(ROOT)}:{call.lineno}"
+        for source in ("accounts", "webmail")
+        for path in (ROOT / source).rglob("*.py")
+        for joined in ast.walk(ast.parse(path.read_text()))
+        if isinstance(joined, ast.JoinedStr)
+        for call in ast.walk(joined)
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and call.func.id in MARKS
+    ]
+    assert hidden == []

@@ -132,6 +132,18 @@ def send(submission_id: int) -> None:
             nudge_send(submission_id)
 
 
+@shared_task(name="webmail.settle_outgoing", ignore_result=True, time_limit=AT_MOST)
+def settle_outgoing(account_id: int) -> None:
+    """Which way mail leaves an account whose server for it was guessed; the next sign-in or message asks again if none does."""
+    account = Account.objects.filter(pk=account_id, outgoing_settled=False, paused=False).first()
+    if account is None:
+        return
+    try:
+        account.settle_outgoing()
+    except MailError as error:  # said with the first message, and by the connection check
+        log.info("way out of account %s: %s: %s", account_id, type(error).__name__, str(error)[:200])
+
+
 @shared_task(name="webmail.read", ignore_result=True, time_limit=AT_MOST)
 def read(message_id: int) -> None:
     """A heavy message that somebody wants to see."""
@@ -334,6 +346,10 @@ def nudge_spread(account_id: int) -> None:
 
 def nudge_send(submission_id: int, countdown: float = 0) -> None:
     _nudge(send, submission_id, countdown=countdown)
+
+
+def nudge_settle_outgoing(account_id: int) -> None:
+    _nudge(settle_outgoing, account_id)
 
 
 def nudge_read(message_id: int) -> None:

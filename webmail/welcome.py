@@ -62,3 +62,5 @@ def welcome(account: Account, store: MailStore | None, moved: bool) -> None:
         else:
             connections.adopt(account, store)
     tasks.nudge_sync(account.pk)
+    if not account.outgoing_settled:
+        tasks.nudge_settle_outgoing(account.pk)

@@ -20,7 +20,7 @@ const same = (one, other) => FIELDS.every((name) => (one[name] ?? "") === (other
 
 export class Composer {
   constructor(form, place) {
-    Object.assign(this, { form, place, words: form.dataset, leaving: false, stopped: false, failures: 0 });
+    Object.assign(this, { form, place, words: form.dataset, leaving: "handedIn" in form.dataset, stopped: false, failures: 0 });
     form.composer = this;
     form.classList.add("live");
     this.notes = form.querySelector("[data-notes]");
@@ -189,7 +189,7 @@ export class Composer {
   #clash(words) {
     this.stopped = true;
     const button = Object.assign(document.createElement("button"), { type: "button", className: "btn small", textContent: this.words.both });
-    button.addEventListener("click", () => this.#leave("save"));
+    button.addEventListener("click", () => { if (!this.leaving) this.#leave("save"); });
     this.#tell("state", words, button);
     return false;
   }
@@ -266,8 +266,7 @@ export class Composer {
     if (button === "save") { await this.save(true); return; }
     if (SWAPPED.test(button)) { await this.#swap(button); return; }
     if (this.place.number) { await this.#swap(button); return; }
-    await this.#quiet();
-    this.#leave(button);
+    if (await this.#quiet()) this.#leave(button);
   }
 
   async #filesArrived() {
@@ -278,15 +277,18 @@ export class Composer {
     return came === true;
   }
 
-  /* Nothing is under way any more, and nothing begins. */
+  /* Nothing is under way any more, and nothing begins. False if another button was pressed meanwhile: that one counts. */
   async #quiet() {
+    const pressed = this.pressed = {};
     for (let last = null; last !== this.saving;) {
       clearTimeout(this.timer);
       last = this.saving;
       await last;
     }
+    if (this.pressed !== pressed) return false;
     clearTimeout(this.timer);
     this.leaving = true;
+    return true;
   }
 
   /* The whole page goes on to what the server answers. */
@@ -302,8 +304,7 @@ export class Composer {
 
   /* The form's next state comes from the server, and the page stays. */
   async #swap(button, more = {}, then = () => {}) {
-    if (this.leaving) return;
-    await this.#quiet();
+    if (this.leaving || !(await this.#quiet())) return;
     this.form.setAttribute("aria-busy", "true");
     try {
       const answer = await this.#fetch(button, more);

@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from playwright.sync_api import Locator, Page, Route, expect
 
 from tests.app import eventually
@@ -620,3 +621,59 @@ def test_a_window_covers_no_button_for_good(visit: Visit, address: str, elsewher
     page.set_viewport_size({"width": 390, "height": 800})
     page.goto(f"{visit.url}/settings/")
     expect(page.locator(".float")).to_have_count(0)  # there is no room for both
+
+
+def says(route: Route, button: str) -> bool:
+    data = route.request.post_data_buffer or b""
+    return route.request.method == "POST" and f'name="do"\r\n\r\n{button}\r\n'.encode() in data
+
+
+@pytest.mark.parametrize("place", ["a window", "a page"])
+def test_send_pressed_twice_while_a_save_is_under_way_hands_in_once(visit: Visit, address: str, place: str) -> None:
+    saves: list[Route] = []
+    sent: list[str] = []
+
+    def pass_on(route: Route) -> None:
+        if says(route, "save") and not saves:
+            saves.append(route)
+            return
+        if says(route, "send"):
+            sent.append(route.request.url)
+        route.continue_()
+
+    visit.enter(address)
+    page = visit.page
+    if place == "a page":
+        page.goto(f"{visit.url}/compose/")
+        form = page.locator("form.composer.live")
+    else:
+        form = visit.new_message()
+    page.route(re.compile("/(compose|drafts)/"), pass_on)
+    with page.expect_request(lambda request: request.method == "POST"):
+        fill(form, "ola@example.org", "Pressed twice", "Text")
+    form.get_by_role("button", name="Send", exact=True).dblclick()
+    saves[0].continue_()
+    expect(page.locator("#toast")).to_contain_text("Sending to")
+    page.locator("#toast").get_by_role(
+        "button", name="Undo"
+    ).click()  # which the answer to a second one would not offer
+    expect(page.locator("[name=subject]")).to_have_value("Pressed twice")
+    assert len(sent) == 1
+
+
+def test_a_form_that_was_handed_in_before_the_script_had_come_is_left_alone(visit: Visit, address: str) -> None:
+    """What it says is on its way; a save behind it would be told that it has left already."""
+    scripts: list[Route] = []
+    visit.enter(address)
+    page = visit.page
+    page.route("**/js/composer.js", lambda route: scripts.append(route))
+    page.goto(f"{visit.url}/compose/", wait_until="commit")
+    expect(page.locator("html.live")).to_be_attached()
+    fill(page.locator("form.composer"), "ola@example.org", "Early", "Text")
+    page.route("**/compose/", lambda route: route.fulfill(status=204))  # so that the page stays to be looked at
+    with page.expect_request(lambda request: request.method == "POST"):
+        page.get_by_role("button", name="Send", exact=True).click()
+    for route in scripts:
+        route.continue_()
+    expect(page.locator("form.composer.live")).to_be_attached()
+    assert page.evaluate("document.getElementById('composer').composer.leaving") is True

@@ -238,11 +238,21 @@ def test_what_some_have_already_is_not_dated_anew(sender: Sender) -> None:
         ("message", 550, "localhost would not take this message."),
         ("message", 554, "localhost would not take this message."),
         ("message", 552, "The message is larger than localhost takes."),
+        ("message", "552 5.3.4", "The message is larger than localhost takes."),
+        ("message", "552 5.2.3", "The message is larger than localhost takes."),
+        ("message", "552 5.2.2", "There is no room for the message where it was to go"),
+        ("message", "554 5.2.2", "There is no room for the message where it was to go"),
+        ("message", "552 5.3.1", "There is no room for the message where it was to go"),
+        ("message", "550 5.1.1", "localhost did not allow this."),
+        ("message", "550 5.7.1", "localhost would not take this message."),
+        ("mail", "552 5.3.4", "The message is larger than localhost takes."),
+        ("mail", "552 5.2.2", "There is no room for the message where it was to go"),
         ("rcpt", 550, "localhost refused the recipients."),
+        ("rcpt", "552 5.2.2", "localhost refused the recipients."),
     ],
 )
 def test_what_the_server_would_not_have_is_named(
-    new_sender: Callable[..., Sender], extensions: tuple[str, ...], step: str, code: int, what: str
+    new_sender: Callable[..., Sender], extensions: tuple[str, ...], step: str, code: int | str, what: str
 ) -> None:
     sender = new_sender(extensions=extensions)
     sender.server.fail(step, code)
@@ -253,6 +263,30 @@ def test_what_the_server_would_not_have_is_named(
     assert submission.trouble.startswith(what)
     assert submission.detail.endswith("as told")
     assert bool(submission.refused) == (step == "rcpt")
+
+
+@pytest.mark.parametrize(
+    ("code", "what"),
+    [
+        ("452", "localhost is busy."),
+        ("450 4.7.1", "localhost is busy."),
+        ("452 4.2.2", "There is no room for the message where it was to go"),
+        ("452 4.3.1", "There is no room for the message where it was to go"),
+    ],
+)
+@pytest.mark.parametrize("step", ["mail", "rcpt", "message"])
+def test_what_the_server_will_take_later_is_said_for_what_it_is(
+    sender: Sender, step: str, code: str, what: str
+) -> None:
+    sender.server.fail(step, code, times=1)
+    submission = sender.write()
+    sender.drain()
+    submission.refresh_from_db()
+    assert submission.state == SubmissionState.WAITING
+    assert submission.trouble.startswith(what)
+    sender.drain()
+    submission.refresh_from_db()
+    assert submission.state == SubmissionState.SENT
 
 
 def test_the_last_twenty_tries_are_kept_with_the_words_of_the_server(sender: Sender) -> None:

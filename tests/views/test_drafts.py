@@ -158,6 +158,57 @@ def test_the_same_unsaved_form_sent_twice_is_one_message(alice: Person) -> None:
     assert Submission.objects.for_user(alice.user).filter(subject="Once").count() == 1
 
 
+def unsaved(person: Person, **fields: str) -> dict[str, str]:
+    """What the form of a new message has, filled in."""
+    page = person.get("/compose/").content.decode()
+    names = ("token", "revision")
+    found = {name: re.search(rf'name="{name}" value="([^"]+)"', page) for name in names}
+    return {**{name: match[1] for name, match in found.items() if match}, "do": "save", **fields}
+
+
+@pytest.mark.parametrize("do", ["save", "send"])
+def test_an_unsaved_form_that_comes_in_again_does_not_overwrite_what_its_draft_became(alice: Person, do: str) -> None:
+    """Somebody saved it, wrote on, went back in their browser to where it was empty, and wrote something else there."""
+    form = unsaved(alice, to="ola@example.org", subject="Plan", text="First")
+    assert alice.post("/compose/", form).status_code == 303
+    draft = Draft.objects.get()
+    later = {"do": "save", "revision": draft.revision, "text": "First, and an hour's work"}
+    assert alice.post(f"/drafts/{draft.pk}/", later).status_code == 303
+    response = alice.post("/compose/", {**form, "do": do, "text": "First of all"})
+    assert response.status_code == 409
+    assert set(Draft.objects.values_list("text", flat=True)) == {"First, and an hour's work", "First of all"}
+    assert not Submission.objects.exists()
+    assert alice.post("/compose/", {**form, "text": "Third"}, **JSON).status_code == 409
+
+
+def test_what_another_window_wrote_is_not_discarded_unseen(alice: Person) -> None:
+    form = unsaved(alice, subject="Plan", text="First")
+    alice.post("/compose/", form)
+    draft = Draft.objects.get()
+    here = f"/drafts/{draft.pk}/"
+    alice.post(here, {"do": "save", "revision": "1", "text": "First, and an hour's work"})
+    for path, revision in (("/compose/", "0"), (here, "1")):
+        response = alice.post(path, {**form, "do": "discard", "revision": revision})
+        assert response["Location"] == here
+        assert "It was not discarded" in alice.get(here).content.decode()
+    assert Draft.objects.get().text == "First, and an hour's work"
+    alice.post(
+        here, {**form, "do": "discard", "revision": "1", "text": "First, and an hour's work"}
+    )  # the same as there
+    assert not Draft.objects.exists()
+
+
+def test_an_unsaved_form_whose_first_answer_was_lost_goes_on(alice: Person) -> None:
+    form = unsaved(alice, subject="Plan", text="Dear \n\n> quoted")
+    alice.post("/compose/", form, **JSON)
+    grown = {**form, "to": "ola@example.org", "text": "Dear Ola, this\n\n> quoted"}
+    said = alice.post("/compose/", grown, **JSON)
+    assert (said.status_code, said.json()["revision"]) == (200, 2)
+    assert alice.post("/compose/", grown, **JSON).status_code == 200  # and that answer too
+    assert alice.post("/compose/", {**grown, "text": "Dear Kari"}, **JSON).status_code == 409
+    assert list(Draft.objects.values_list("text", flat=True)) == ["Dear Ola, this\n\n> quoted"]
+
+
 def test_a_form_made_for_somebody_else_gives_no_hold_on_their_draft(alice: Person, bob: Person) -> None:
     page = alice.client.get("/compose/").content.decode()
     found = re.search(r'name="token" value="([^"]+)"', page)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
+import pytest
 from django.utils import timezone
 
 from tests.letters import letter
@@ -44,6 +45,41 @@ def test_what_is_to_go_later_is_shown_with_its_time_in_the_persons_zone(alice: P
     submission.refresh_from_db()
     assert f"{submission.not_before:%H:%M}" == "22:15"
     assert " 07:15</time>" in page(alice)
+
+
+@pytest.mark.parametrize(
+    ("now", "zone", "typed", "at"),
+    [
+        ("2027-03-26T12:00", "Europe/Oslo", "2027-03-27T08:00", "2027-03-27T07:00"),
+        ("2027-03-26T12:00", "Europe/Oslo", "2027-03-28T08:00", "2027-03-28T06:00"),  # the clocks were moved that night
+        ("2027-03-26T12:00", "Europe/Oslo", "2027-03-28T02:30", "2027-03-28T01:30"),  # there is no such time: 03:30
+        ("2026-10-24T12:00", "Europe/Oslo", "2026-10-25T02:30", "2026-10-25T00:30"),  # the first of two
+        ("2026-10-24T12:00", "America/New_York", "2026-11-02T08:00", "2026-11-02T13:00"),
+        ("2026-10-24T12:00", "Pacific/Kiritimati", "2026-10-25T08:00", "2026-10-24T18:00"),
+        ("2026-10-24T12:00", "Europe/Oslo", "0001-01-01T00:00", ""),
+        ("2026-10-24T12:00", "America/New_York", "9999-12-31T23:59", ""),
+        ("2026-10-24T12:00", "Europe/Oslo", "2026-10-25T08:00+05:00", ""),
+        ("2026-10-24T12:00", "Europe/Oslo", "2026-10-24T13:59", ""),  # past by a minute
+    ],
+)
+def test_a_time_is_one_of_the_persons_zone_also_where_the_clocks_are_moved(
+    alice: Person, monkeypatch: pytest.MonkeyPatch, now: str, zone: str, typed: str, at: str
+) -> None:
+    alice.user.time_zone = zone
+    alice.user.save()
+    monkeypatch.setattr(timezone, "now", lambda: datetime.fromisoformat(f"{now}+00:00"))
+    alice.client.force_login(alice.user)
+    form = {"to": "ola@example.org", "subject": "Hi", "text": "Hello", "do": "later", "send_at": typed}
+    assert alice.post("/compose/", form).status_code == (303 if at else 422)
+    assert [f"{one.not_before.astimezone(UTC):%Y-%m-%dT%H:%M}" for one in Submission.objects.all()] == (
+        [at] if at else []
+    )
+
+
+def test_the_composer_says_whose_clock_it_goes_by(alice: Person) -> None:
+    alice.user.time_zone = "Asia/Tokyo"
+    alice.user.save()
+    assert "Times are those of Asia/Tokyo." in alice.get("/compose/").content.decode()
 
 
 def test_a_time_that_is_none_changes_nothing(alice: Person) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 
@@ -12,9 +13,12 @@ from django.core.cache import cache
 from django.core.management import call_command
 from django.test import Client
 
+from accounts import discovery, models, sign_in
+from accounts.discovery import Candidate, ServerURL
 from accounts.models import Account, User
-from tests.servers import PASSWORD, Dovecot
+from tests.servers import PASSWORD, Dovecot, free_port
 from tests.views.conftest import Person
+from webmail import tasks
 
 
 @pytest.fixture(autouse=True)
@@ -94,6 +98,62 @@ def test_another_server_gets_the_password_only_when_it_is_typed_again(alice: Per
         assert response.status_code == 422
         assert "Type the password again" in response.content.decode()
         assert "Login" not in other.log()
+
+
+@pytest.fixture
+def guessing(alice: Person, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Where mail is sent from is a guess for everybody; whose way out a worker was asked to find."""
+    asked: list[int] = []
+    outgoing = ServerURL.parse(f"smtp://localhost:{free_port()}")
+    found = Candidate(
+        ServerURL.parse(alice.account.incoming), outgoing, alice.address, True, "srv", outgoing_guessed=True
+    )
+    monkeypatch.setattr(sign_in, "candidates", lambda address: iter([replace(found, username=address)]))
+    monkeypatch.setattr(discovery, "_is_operators", lambda url: True)
+    monkeypatch.setattr(models, "ways_out", lambda guess: (guess, ServerURL.parse(alice.account.outgoing)))
+    monkeypatch.setattr(tasks, "nudge_settle_outgoing", asked.append)
+    return asked
+
+
+def test_a_guess_of_the_way_out_is_tried_as_soon_as_somebody_is_in_and_remembered(
+    alice: Person, charlie: Client, guessing: list[int]
+) -> None:
+    form = {"address": f"new-{alice.address}", "password": PASSWORD}
+    assert charlie.post("/sign-in/", form).status_code == 302
+    account = Account.objects.get(address=form["address"])
+    assert (guessing, account.outgoing_settled) == ([account.pk], False)
+    tasks.settle_outgoing(account.pk)
+    account.refresh_from_db()
+    assert (account.outgoing, account.outgoing_settled) == (alice.account.outgoing, True)
+    Account.objects.filter(pk=account.pk).update(verified_at=None)
+    assert charlie.post("/sign-in/", form).status_code == 302
+    account.refresh_from_db()
+    assert (guessing, account.outgoing) == ([account.pk], alice.account.outgoing)
+
+
+def test_a_page_of_before_the_way_out_was_found_does_not_put_the_guess_back(alice: Person, guessing: list[int]) -> None:
+    form = {"address": f"second-{alice.address}", "password": PASSWORD}
+    page = alice.post("/settings/accounts/creation/", form)["Location"]
+    account = Account.objects.get(address=form["address"])
+    shown = {
+        name: value for name, value in alice.get(page).context["form"].initial.items() if value not in (None, False)
+    }
+    tasks.settle_outgoing(account.pk)
+    assert alice.post(page, {**shown, "name": "Second"}).status_code == 302
+    account.refresh_from_db()
+    assert (account.name, account.outgoing) == ("Second", alice.account.outgoing)
+    other = {**shown, "outgoing_port": "2525", "password": PASSWORD}
+    assert alice.post(page, other).status_code == 302
+    account.refresh_from_db()
+    assert (ServerURL.parse(account.outgoing).port, account.outgoing_settled) == (2525, True)
+
+
+def test_a_domain_that_says_where_mail_is_read_alone_has_the_rest_guessed(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = Candidate(ServerURL.parse("imaps://mail.example.org"), None, "kari@example.org", True, "srv")
+    monkeypatch.setattr(discovery, "_from_srv", lambda address, domain: found)
+    monkeypatch.setattr(discovery, "_exists", lambda host: host == "smtp.example.org")
+    (candidate,) = discovery.candidates("kari@example.org")
+    assert (str(candidate.outgoing), candidate.outgoing_guessed) == ("smtps://smtp.example.org:465", True)
 
 
 def test_signing_out_needs_a_form_and_ends_the_session(alice: Person) -> None:

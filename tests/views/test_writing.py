@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 from django.core.files.base import ContentFile
-from django.utils import timezone
+from django.utils import timezone, translation
 
 from accounts.models import Identity
 from tests.letters import PIXEL, letter
 from tests.views.conftest import Person
-from webmail import compose
+from webmail import compose, html
 from webmail.models import Draft, DraftAttachment, Submission, Template
 
 
@@ -118,7 +118,11 @@ def test_patterns_that_are_none_are_not_taken(alice: Person) -> None:
         ("", "Hello", "no subject"),
         ("Kart", "Se vedlegget.", "attachment"),
         ("Map", "I have attached it.", "attachment"),
+        ("Map", "I attach it.", "attachment"),
+        ("Kart", "Eg legg ved kartet.", "attachment"),
+        ("Kart", "Kartet ligger ved.", "attachment"),
         ("Map", "Nothing else.", ""),
+        ("Re: Map attached", "Thanks!", ""),
         ("Map", "Yes\n> see the attached map", ""),
     ],
 )
@@ -134,7 +138,78 @@ def test_what_may_be_forgotten_is_asked_about_once(alice: Person, subject: str, 
     assert alice.post(f"/drafts/{draft.pk}/", data | {"sure": "1", "revision": "1"}).status_code == 303
 
 
+@pytest.mark.parametrize("language", ["en", "nb"])
+def test_what_may_be_forgotten_is_said_in_the_language_of_the_page(alice: Person, language: str) -> None:
+    data = {"to": "ola@example.org", "subject": "", "text": "Se vedlegget", "do": "send"}
+    with translation.override("en"):  # so that what the request makes of it does not outlast it
+        page = alice.post("/compose/", data, HTTP_ACCEPT_LANGUAGE=language).content.decode()
+    words = {"en": ("There is no subject", "there is none"), "nb": ("emne", "vedlegg")}[language]
+    said = page[page.index('role="alert"') :][:700]
+    assert all(word in said for word in words)
+
+
+def test_pictures_of_a_quote_are_no_attachment_that_was_spoken_of(alice: Person) -> None:
+    source = '<p>Hi</p><img src="cid:logo@x" alt="">'
+    alice.receive(letter("Logo", html=source, pictures={"logo@x": PIXEL}, to=alice.address))
+    draft = compose.save(compose.reply(alice.user, alice.message("Logo"), everyone=False, rich=True))
+    compose.bring_attachments(draft)
+    assert draft.attachments.exists()
+    draft.html = f"<div>See the attached file.</div>{draft.html}"
+    draft.text = html.html_to_text(draft.html)
+    assert compose.warnings(draft) == ["The text speaks of an attachment, but there is none."]
+
+
 # --- beginnings -------------------------------------------------------------------------------------------------
+
+
+def test_a_draft_of_another_program_is_written_as_whom_it_says(alice: Person) -> None:
+    identity(alice)
+    work = alice.address.replace("alice", "work")
+    Identity.objects.create(account=alice.account, address=work)
+    alice.receive(letter("To myself", sender=work, to=alice.address), folder="Drafts")
+    draft = compose.edit(alice.user, alice.message("To myself"))
+    assert compose.sender_of(draft) == work
+
+
+def test_a_reply_to_all_leaves_out_ones_own_address_with_a_detail(alice: Person) -> None:
+    own = alice.address.replace("@", "+club@")
+    alice.receive(letter("Club", sender="ola@example.org", to=f"{alice.address}, {own}, kari@imap.test"))
+    draft = compose.reply(alice.user, alice.message("Club"), everyone=True)
+    assert (draft.to, draft.cc) == ("ola@example.org", "kari@imap.test")
+
+
+def test_a_forwarded_message_names_who_else_had_it(alice: Person) -> None:
+    alice.receive(letter("Copied", to=alice.address, headers={"Cc": "Ola Nordmann <ola@example.org>"}))
+    with translation.override("en"):
+        text = compose.forward(alice.user, alice.message("Copied")).text
+    assert "\nCc: Ola Nordmann <ola@example.org>\n" in text
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        "mailto:a%0D%0ABcc:%20evil@example.org@example.org?subject=a%0D%0ABcc:%20evil@example.org",
+        "mailto:?bcc=blind%00@example.org&from=ceo@example.org&body=%ff%00%0D%0A.%0D%0A",
+        "mailto:" + "a," * 30_000,
+        "mailto:?" + "&" * 90_000,
+        "javascript:alert(1)",
+        "mailto:%",
+        "MAILTO:ola@example.org?SUBJECT=<script>alert(1)</script>",
+    ],
+)
+def test_a_hostile_mail_link_is_a_form_to_look_at_and_no_more(alice: Person, link: str) -> None:
+    response = alice.client.get("/compose/", {"mailto": link})
+    assert response.status_code == 200
+    draft = response.context["draft"]
+    assert draft.pk is None
+    assert "\n" not in draft.subject
+    assert "ceo@" not in response.content.decode()
+    assert "<script>alert(1)" not in response.content.decode()
+    form = {name: getattr(draft, name) for name in ("to", "cc", "bcc", "subject", "text")}
+    answer = alice.post("/compose/", {**form, "do": "send", "sure": "1"})
+    assert answer.status_code in (303, 413, 422)
+    for submission in Submission.objects.all():
+        assert not any("evil" in one or "ceo" in one for one in submission.recipients)
 
 
 def test_a_mail_link_fills_the_form(alice: Person) -> None:

@@ -62,7 +62,7 @@ def reply(user: User, message: Message, everyone: bool, rich: bool = False) -> D
     if everyone:
         rest = message.people("cc") if sent_by_me else [*message.people("to"), *message.people("cc")]
         taken = {person.email.lower() for person in to} | mine
-        cc = [person for person in rest if person.email.lower() not in taken]
+        cc = [one for one in rest if not {one.email.lower(), _without_detail(one.email.lower())} & taken]
     draft = Draft(
         account=identity.account, identity=identity, written_as=written_as, kind="reply", source=message,
         subject=threads.reply_subject(message.subject), to=_people(to), cc=_people(cc), reply_to=identity.reply_to,
@@ -105,7 +105,7 @@ def _forwarding(user: User, message: Message) -> Draft:
 def edit(user: User, message: Message) -> Draft:
     """A draft from the server's Drafts folder (ours or another program's) or any message, as a draft of our own. Raises
     MailError."""
-    identity, written_as = identity_for(user, message)
+    identity, written_as = identity_for(user, message, written_by=True)
     body = bodies.body_of(message)
     return Draft(
         account=identity.account, identity=identity, written_as=written_as, kind="draft", source=message,
@@ -183,13 +183,15 @@ def _quoted(message: Message, rich: bool) -> Piece:
 
 def _forwarded(message: Message, rich: bool) -> Piece:
     body = bodies.body_of(message)
-    head = [
-        f"---------- {_('Forwarded message')} ----------",
-        f"{_('From')}: {mime.format_address(message.sender)}",
-        f"{_('Date')}: {_when(message)}",
-        f"{_('Subject')}: {message.subject}",
-        f"{_('To')}: {_people(message.people('to'))}",
-    ]
+    title, cc = _("Forwarded message"), _people(message.people("cc"))
+    said = {
+        _("From"): mime.format_address(message.sender),
+        _("Date"): _when(message),
+        _("Subject"): message.subject,
+        _("To"): _people(message.people("to")),
+        **({_("Cc"): cc} if cc else {}),
+    }
+    head = [f"---------- {title} ----------", *(f"{name}: {value}" for name, value in said.items())]
     text = "\n".join(head) + "\n\n" + body.text
     if not rich:
         return Piece(text, "")
@@ -199,6 +201,11 @@ def _forwarded(message: Message, rich: bool) -> Piece:
 
 def quote(text: str) -> str:
     return "\n".join(f">{line}" if line.startswith(">") else f"> {line}" for line in text.strip("\n").split("\n"))
+
+
+def _without_detail(address: str) -> str:  # RFC 5233 §1
+    local, _at, domain = address.rpartition("@")
+    return f"{local.partition('+')[0]}@{domain}"
 
 
 def _people(people: Iterable[mime.Address]) -> str:

@@ -130,9 +130,9 @@ def make_plain(draft: Draft) -> None:
 
 @transaction.atomic
 def save(draft: Draft, revision: int | None = None) -> Draft:
-    """Save; with a ``revision``, only over that one. What is saved: where somebody was faster with the very same (a double
-    click, an answer that was lost), theirs. Raises Conflict, TooMany, and Draft.DoesNotExist if it is
-    gone."""
+    """Save; with a ``revision``, only over that one, 0 being what an unsaved form knows. What is saved: where somebody was
+    faster with the very same (a double click, an answer that was lost), theirs. Raises Conflict, TooMany, and
+    Draft.DoesNotExist if it is gone."""
     draft.saved_at = timezone.now()
     if draft.pk is None:
         return _save_new(draft)
@@ -140,7 +140,10 @@ def save(draft: Draft, revision: int | None = None) -> Draft:
     if revision is not None:
         current = current.filter(revision=revision)
     if not current.update(revision=F("revision") + 1):
-        return _same(draft, Draft.objects.select_related(*WITH).get(pk=draft.pk))
+        theirs = Draft.objects.select_related(*WITH).get(pk=draft.pk)
+        if revision == 0 and theirs.revision == 1 and _goes_on(draft, theirs):  # the answer to its first save was lost
+            return save(draft, theirs.revision)
+        return _same(draft, theirs)
     draft.revision = (revision if revision is not None else draft.revision) + 1
     draft.save(update_fields=SAVED)
     return draft
@@ -183,6 +186,21 @@ def differences(mine: Draft, theirs: Draft) -> list[str]:
     if mine.html and theirs.html and "text" in names:
         names.remove("text")  # it follows from the other
     return names
+
+
+def _goes_on(mine: Draft, theirs: Draft) -> bool:
+    """True if nothing more was done than to put something in at one place of each field: nothing of theirs gets lost."""
+    changed = differences(mine, theirs)
+    grew = all(_grew(getattr(theirs, name), getattr(mine, name)) for name in FIELDS if name in changed)
+    return grew and not set(changed) & {SENDER, *CHOICES}
+
+
+def _grew(before: str, now: str) -> bool:
+    start = next(
+        (at for at, (one, other) in enumerate(zip(before, now, strict=False)) if one != other),
+        min(len(before), len(now)),
+    )
+    return now.endswith(before[start:]) and len(now) >= len(before)
 
 
 def fingerprint(draft: Draft) -> str:

@@ -18,13 +18,18 @@ def default_identity(user: User, account: Account | None = None) -> Identity:
     return next((identity for identity in mine if account and identity.account_id == account.pk), mine[0])
 
 
-def identity_for(user: User, message: Message) -> tuple[Identity, str]:
+def identity_for(user: User, message: Message, written_by: bool = False) -> tuple[Identity, str]:
     """The one that the message was written to and the address it was written to, "" for its own; else the default of the
-    message's account."""
+    message's account. ``written_by``: first of all the one who wrote it."""
     own = [identity for identity in user.identities() if identity.account_id == message.account_id]
     if not own:
         return default_identity(user), ""
-    addresses = list(_written_to(message))
+    found = _answering(own, [message.from_email]) if written_by else None
+    return found or _answering(own, list(_written_to(message))) or (own[0], "")
+
+
+def _answering(own: list[Identity], addresses: list[str]) -> tuple[Identity, str] | None:
+    """Of one's own identities the first that has one of the addresses, else that answers for one; and for which."""
     for identity in own:
         if any(fold(identity.address) == fold(address) for address in addresses):
             return identity, ""
@@ -32,7 +37,7 @@ def identity_for(user: User, message: Message) -> tuple[Identity, str]:
         for identity in own:
             if identity.answers_for(address):
                 return identity, address
-    return own[0], ""
+    return None
 
 
 def _written_to(message: Message) -> Iterator[str]:

@@ -7,11 +7,12 @@ import re
 from dataclasses import dataclass
 from typing import Any, BinaryIO, cast
 
+from django.db.models import Q
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from accounts.models import fold
-from webmail import html, mime
+from webmail import html, mime, threads
 from webmail.compose.identities import sender_of, signature_block, written_to_another
 from webmail.models import Draft, DraftAttachment, Priority
 
@@ -19,7 +20,8 @@ READ = 256 * 1024
 _PRIORITIES = {Priority.HIGH: ("1 (Highest)", "high"), Priority.LOW: ("5 (Lowest)", "low")}
 # What people say of files, in the languages that our users are likely to write; a word that begins so is enough.
 _OF_FILES = re.compile(
-    r"\b(attach(ed|ment|ing)|enclosed|vedl(egg|agt)|legger ved|lagt ved|bifog|vedhæft|liite|anhang|angehängt|anbei"
+    r"\b(attach(?!é)|enclos|vedl(egg|agt)|(legge|legg|legger|lagt|la|ligger|sender) ved\b|bifog|vedhæft|liite|anhang"
+    r"|angehängt|anbei"
     r"|pièces? jointes?|ci-joint|adjunt|allegat|bijlage|załącz|příloh|anexo|em anexo)",
     re.IGNORECASE,
 )
@@ -74,7 +76,7 @@ def warnings(draft: Draft) -> list[str]:
     said = []
     if not draft.subject.strip():
         said.append(_("There is no subject."))
-    if not draft.attachments.exists() and _OF_FILES.search(_own_words(draft)):
+    if not _has_files(draft) and _OF_FILES.search(_own_words(draft)):
         said.append(_("The text speaks of an attachment, but there is none."))
     expected = written_to_another(draft)
     if expected:
@@ -85,11 +87,21 @@ def warnings(draft: Draft) -> list[str]:
     return said
 
 
+def _has_files(draft: Draft) -> bool:
+    """Beside the pictures that what is quoted shows."""
+    return draft.attachments.exclude(~Q(cid="") & ~Q(source_part="")).exists()
+
+
 def _own_words(draft: Draft) -> str:
-    """Subject and text without what is quoted or forwarded, and without the signature."""
+    """Subject and text without what is quoted or forwarded, and without the signature. An answer's subject is another's."""
     text = draft.text.replace(signature_block(draft.identity).strip("\n"), "", 1)
     lines = text.partition("\n---------- ")[0].split("\n")
-    return "\n".join([draft.subject, *(line for line in lines if not line.startswith(">"))])
+    return "\n".join(
+        [
+            "" if threads.is_reply(draft.subject) else draft.subject,
+            *(line for line in lines if not line.startswith(">")),
+        ]
+    )
 
 
 def write(draft: Draft, out: BinaryIO) -> int:

@@ -117,7 +117,8 @@ class _Writer:
         if self.signing:
             self.end_signature()
         if opening:
-            self.out.append(f'<details class="quote"><summary>{escape(_("Quoted text"))}</summary>')
+            title = escape(_("Quoted text"))
+            self.out.append(f'<details class="quote"><summary>{title}</summary>')
         elif self.folding:
             self.out.append("</details>")
         self.folding, self.fresh = opening, True

@@ -5,9 +5,10 @@ MailError                     .detail (the server's words) .code (RFC 5530, RFC 
   InsecureConnection          certificate, STARTTLS missing or stripped   needs_user
   AuthenticationFailed        535, [AUTHENTICATIONFAILED], [EXPIRED]      needs_user
   Unavailable                 [UNAVAILABLE] [INUSE] [LIMIT], 4yz          retryable with backoff
+    NoRoomYet                 4.2.2, 4.3.1
   ProtocolError               unparsable, out of step, over a bound       connection_lost, retryable once
   Refused                     NO without a better class, 5yz              permanent
-    NotFound AlreadyExists NoPermission OverQuota TooLarge MessageRefused RecipientsRefused(.refused)
+    NotFound AlreadyExists NoPermission OverQuota TooLarge NoRoom MessageRefused RecipientsRefused(.refused)
   StateLost                   the mailbox must be read again from nothing
   DeliveryUncertain           connection lost after DATA: never retried by the program; the person decides
   Unsupported                 asked for what the capabilities deny: a bug in the caller
@@ -18,6 +19,8 @@ The three flags are class attributes, so that a caller asks ``error.retryable`` 
 """
 
 from __future__ import annotations
+
+NO_SIGN_IN = "AUTH"  # the code of AuthenticationFailed where no way to sign in is offered: nobody was shown a password
 
 
 class MailError(Exception):
@@ -59,6 +62,10 @@ class Unavailable(MailError):
     retryable = True
 
 
+class NoRoomYet(Unavailable):
+    """There is no room for the message where it was to go, for the moment."""
+
+
 class ProtocolError(MailError):
     """The server said something that cannot be understood, or more than a bound allows."""
 
@@ -88,6 +95,10 @@ class OverQuota(Refused):
 
 class TooLarge(Refused):
     """The message exceeds what the server takes."""
+
+
+class NoRoom(Refused):
+    """There is no room for the message where it was to go: the mailbox of a recipient is full, or the server."""
 
 
 class MessageRefused(Refused):

@@ -18,12 +18,14 @@ from typing import Any, BinaryIO, Self
 
 from webmail.protocols.base import Credentials, Envelope, Security, Server, Submitted
 from webmail.protocols.errors import (
+    NO_SIGN_IN,
     AuthenticationFailed,
     DeliveryUncertain,
     InsecureConnection,
     MailError,
     MessageRefused,
-    OverQuota,
+    NoRoom,
+    NoRoomYet,
     ProtocolError,
     RecipientsRefused,
     Refused,
@@ -55,6 +57,7 @@ CHUNKS_AHEAD = 8  # sent before the answer to the first is read
 PIPELINE_LIMIT = 50  # RCPT commands sent ahead of their replies, so that neither side's buffer fills up
 
 _ENHANCED = re.compile(r"\s*([245]\.\d{1,3}\.\d{1,3})\b")
+_ABOUT_ADDRESS = re.compile(r" 5\.[124]\.")  # RFC 3463 §3.2, §3.3, §3.5: an address, a mailbox, the way to it
 _BARE = re.compile(rb"\r\n|\r|\n")
 
 
@@ -140,7 +143,7 @@ class SMTPTransport:
         offered = frozenset(self._smtp.esmtp_features.get("auth", "").upper().split())
         mechanism = sasl_choice(offered, credentials)
         if not mechanism:
-            raise AuthenticationFailed("the server offers no sign-in that we know on this connection", "AUTH")
+            raise AuthenticationFailed("the server offers no sign-in that we know on this connection", NO_SIGN_IN)
         if mechanism == "LOGIN":
             answers = [clean_argument(credentials.user).encode(), clean_argument(credentials.secret).encode()]
         else:
@@ -191,7 +194,8 @@ class SMTPTransport:
             try:
                 reply = self._finish(send(raw, before_data or _nothing), at_last or _nothing)
             except Refused as error:
-                if type(error) is Refused:  # it said nothing nearer, and no to nothing but the message
+                # It said nothing nearer, and no to nothing but the message.
+                if type(error) is Refused and not _ABOUT_ADDRESS.search(error.code):
                     raise MessageRefused(error.detail, error.code) from error
                 raise
         except BaseException as error:
@@ -482,14 +486,17 @@ def reply_error(code: int, reply: bytes | str) -> MailError:
     enhanced = codes.partition(" ")[2]
     if code == 421:  # the server closes the connection, RFC 5321 §3.8
         return Unavailable(detail, codes)
+    full = enhanced[1:] in (".2.2", ".3.1")  # RFC 3463 §3.3, §3.4: a recipient's mailbox, or the server
     if 400 <= code <= 499:
-        return AuthenticationFailed(detail, codes) if code == 432 else Unavailable(detail, codes)
+        if code == 432:
+            return AuthenticationFailed(detail, codes)
+        return NoRoomYet(detail, codes) if full else Unavailable(detail, codes)
     if code in (530, 534, 535, 538):  # RFC 4954 §6
         return AuthenticationFailed(detail, codes)
-    if code == 523 or enhanced in ("5.3.4", "5.2.3"):
+    if full:
+        return NoRoom(detail, codes)
+    if code in (523, 552) or enhanced in ("5.3.4", "5.2.3"):  # RFC 1870 §6.1, RFC 5321 §4.2.3
         return TooLarge(detail, codes)
-    if code == 552:  # RFC 1870 §6.1 against RFC 5321 §4.2.3: "exceeded storage allocation"
-        return OverQuota(detail, codes) if enhanced == "5.2.2" else TooLarge(detail, codes)
     if 500 <= code <= 599:
         return Refused(detail, codes)
     return ProtocolError(detail, codes)

@@ -82,7 +82,7 @@ def new(request: Request) -> HttpResponse:
 
 
 def _again(request: Request) -> HttpResponse | None:
-    """A form that came in before: its draft goes on being written, or is on its way already."""
+    """A form that came in before: its draft goes on being written, if nobody else did that, or is on its way already."""
     message_id = compose.message_id_of(request.user, request.POST.get("token", ""))
     if not message_id:
         return None
@@ -90,7 +90,7 @@ def _again(request: Request) -> HttpResponse | None:
     if left:
         return _left(request, left)
     draft = drafts(request).filter(message_id=message_id).first()
-    return _handle(request, draft, None) if draft else None
+    return _handle(request, draft, number(request.POST.get("revision", ""))) if draft else None
 
 
 def _left(request: Request, left: Submission | None, spare: Draft | None = None) -> HttpResponse:
@@ -208,7 +208,7 @@ def _handle(request: Request, draft: Draft, revision: int | None, do: str = "") 
     account = draft.account
     do = do or request.POST.get("do", "save")
     if do == "discard":
-        return _discard(request, draft)
+        return _changed_elsewhere(request, draft, revision) or _discard(request, draft)
     fill(request, draft)
     _change(request, draft, do)
     try:
@@ -288,11 +288,24 @@ def _moment(written: str) -> tuple[datetime | None, str]:
     """When it is to be sent, in the person's time zone, and what is wrong with that."""
     try:
         at = timezone.make_aware(datetime.fromisoformat(written))
-    except ValueError:
+        in_time = timezone.now() < at < timezone.now() + LATEST
+    except (ValueError, OverflowError):  # the first and the last day there are, as seen from elsewhere
         return None, _("Choose a day and a time to send it.")
-    if not timezone.now() < at < timezone.now() + LATEST:
+    if not in_time:
         return None, _("Choose a time to come, within a year.")
     return at, ""
+
+
+def _changed_elsewhere(request: Request, draft: Draft, revision: int | None) -> HttpResponse | None:
+    """Nobody throws away what they have not seen."""
+    if draft.pk is None or revision in (None, draft.revision):
+        return None
+    seen = copy(draft)
+    fill(request, seen)
+    if not compose.differences(seen, draft):
+        return None
+    notice(request, _("It was not discarded: it was changed in another window meanwhile, to what is here now."))
+    return SeeOther(_place(request, draft))
 
 
 def _discard(request: Request, draft: Draft) -> HttpResponse:

@@ -186,6 +186,7 @@ def page(
         "priorities": Priority.choices,
         "templates": Template.objects.filter(user=request.user).only("name"),
         "presets": _presets(),
+        "zone": timezone.get_current_timezone_name().replace("_", " "),
         "can_be_rich": settings.EDITOR_INSTALLED,
         "expected": compose.written_to_another(draft),
         "undo_send": request.user.undo_send,

@@ -106,7 +106,8 @@ def export(request: Request) -> HttpResponseBase:
         rows, name = rows.filter(groups=group), group.name
     kind, ending = FORMS[form]
     response = StreamingHttpResponse(_octets(exchange.write(rows, form)), content_type=f"{kind}; charset=utf-8")
-    title = f"{mime.safe_name(name) or _('contacts')} {timezone.localdate():%Y-%m-%d}.{ending}"
+    name = mime.safe_name(name) or _("contacts")
+    title = f"{name} {timezone.localdate():%Y-%m-%d}.{ending}"
     response["Content-Disposition"] = disposition(title)
     response["X-Content-Type-Options"] = "nosniff"
     return response

@@ -212,10 +212,10 @@ def _told(answer: Answer) -> tuple[str, str, str]:
     submission = answer.submission
     if submission is None or submission.state == SubmissionState.SENT:
         when = date_format(timezone.localtime(answer.answered_at), pgettext("date", "j F Y H:i"))
-        return "ok", f"{said} {_('Answered %(when)s.') % {'when': when}}", ""
+        return "ok", f"{said} " + _("Answered %(when)s.") % {"when": when}, ""
     if submission.state in (SubmissionState.REFUSED, SubmissionState.UNCERTAIN):
-        return "danger", f"{said} {_('But the answer is held up in the outbox.')}", reverse("outbox")
-    return "ok", f"{said} {_('The answer is on its way.')}", reverse("outbox")
+        return "danger", f"{said} " + _("But the answer is held up in the outbox."), reverse("outbox")
+    return "ok", f"{said} " + _("The answer is on its way."), reverse("outbox")
 
 
 @require_POST

@@ -86,7 +86,7 @@ def _letters(request: Request, rows: list[Message]) -> list[html.Letter]:
 def _head(message: Message) -> list[tuple[str, str]]:
     head = [(title, _people(message, name)) for name, title in _fields() if message.addresses.get(name)]
     sent = timezone.localtime(message.sent_at or message.received_at)
-    date = f"{date_format(sent, pgettext('date', 'l j F Y H:i'))} ({timezone.get_current_timezone_name()})"
+    date = date_format(sent, pgettext("date", "l j F Y H:i")) + f" ({timezone.get_current_timezone_name()})"
     head.append((_("Date"), date))
     if message.subject:
         head.append((_("Subject"), message.subject))
@@ -97,7 +97,7 @@ def _letter(request: Request, message: Message, body: MessageBody) -> html.Lette
     head = _head(message)
     root = message.body_part
     files = [
-        f"{part.name or _('attachment')} ({filesizeformat(part.size)})"
+        (part.name or _("attachment")) + f" ({filesizeformat(part.size)})"
         for part in (mime.select_bodies(root).attachments if root else ())
         if not (part.cid and f"cid:{part.cid}" in body.source)
     ]
