@@ -8,9 +8,8 @@ is counted: what changes meanwhile marks it again. A removed search stays for a 
 from __future__ import annotations
 
 import time
-import zoneinfo
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from datetime import timedelta
 from itertools import islice
 
@@ -165,12 +164,11 @@ def due(most: int = 100) -> list[int]:
 def count(user: User) -> None:
     """Count what is marked, and tell open pages if that changed anything."""
     changed = False
-    with _time_of(user):
-        for one in saved(user.pk).filter(count_due=True):
-            Search.objects.filter(pk=one.pk).update(count_due=False)
-            unread, more = number_unread(user, one.text)
-            Search.objects.filter(pk=one.pk).update(unread=unread, more=more, counted_at=timezone.now())
-            changed |= (unread, more) != (one.unread, one.more)
+    for one in saved(user.pk).filter(count_due=True):
+        Search.objects.filter(pk=one.pk).update(count_due=False)
+        unread, more = number_unread(user, one.text)
+        Search.objects.filter(pk=one.pk).update(unread=unread, more=more, counted_at=timezone.now())
+        changed |= (unread, more) != (one.unread, one.more)
     if changed:
         events.publish(user.pk, "searches")
 
@@ -178,7 +176,7 @@ def count(user: User) -> None:
 def number_unread(user: User, text: str, patience: float = PATIENCE) -> tuple[int, bool]:
     """How many unread messages are found, and whether there may be more than that: there are over MOST_COUNTED, or the time
     ran out."""
-    tree = search.parse(text, timezone.localdate()).tree
+    tree = search.parse(text, timezone.localdate(timezone=user.zone)).tree
     if tree is None:
         return 0, False
     parts = tree.children if isinstance(tree, And) else (tree,)
@@ -186,8 +184,3 @@ def number_unread(user: User, text: str, patience: float = PATIENCE) -> tuple[in
     finder = search.Finder(user, And((*parts, Is("unread"))))  # part of what is asked: it may be what is rarest
     number = sum(1 for _one in islice(finder.each(patience=patience), MOST_COUNTED + 1))
     return min(number, MOST_COUNTED), number > MOST_COUNTED or time.monotonic() > ends
-
-
-def _time_of(user: User) -> AbstractContextManager[object]:
-    """Their day is what "today" means."""
-    return timezone.override(zoneinfo.ZoneInfo(user.time_zone)) if user.time_zone else nullcontext()

@@ -10,7 +10,7 @@ import json
 import math
 import time
 from collections.abc import Collection, Iterator, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from functools import cached_property
 from itertools import groupby
 from typing import NamedTuple
@@ -18,7 +18,6 @@ from typing import NamedTuple
 from django.db import connection
 from django.db.models import Q
 from django.db.models.expressions import RawSQL
-from django.utils import timezone
 
 from accounts.models import User
 from webmail.models import Cursor, Message, MessageQuerySet
@@ -240,9 +239,9 @@ def _candidates_of(rows: MessageQuerySet) -> list[Candidate]:
     return [Candidate(number or 0, pk, at) for number, pk, at in found]
 
 
-def finder(user: User, query: str, accounts: Sequence[int] = (), **where: bool) -> Finder:
-    """Of what a person typed; ``where`` columns have these values."""
-    return Finder(user, parse(query, timezone.localdate()).tree, accounts, Q(**where))
+def finder(user: User, query: str, today: date, accounts: Sequence[int] = (), **where: bool) -> Finder:
+    """Of what a person typed on that day; ``where`` columns have these values."""
+    return Finder(user, parse(query, today).tree, accounts, Q(**where))
 
 
 def _each(numbers: Sequence[int]) -> RawSQL:
