@@ -120,8 +120,11 @@ class Finder:
         low, high = bounds(self.user.pk)
         since, before = self.told.dates()
         low = max(low, place_of(self.user.pk, since)) if since else low
-        for at in (before, after.received_at if after else None):
-            high = min(high, end_of(place_of(self.user.pk, at))) if at else high
+        if before:
+            high = min(high, end_of(place_of(self.user.pk, before)))
+        if after:  # the month of a place at its beginning was looked through
+            month = place_of(self.user.pk, after.received_at)
+            high = min(high, month if after == Cursor(beginning_of(month), 0) else end_of(month))
         size = FIRST_LOOK
         while low < high:
             numbers = index().match(self._expression, low, high, size)
