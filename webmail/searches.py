@@ -14,7 +14,7 @@ from datetime import timedelta
 from itertools import islice
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from accounts.models import User
@@ -155,8 +155,9 @@ def is_due(user_id: int) -> bool:
 def due(most: int = 100) -> list[int]:
     """People of whom something is to be counted, by ids; also because of the time that passed."""
     now = timezone.now()
-    old = Search.objects.exclude(name="").filter(removed_at=None, counted_at__lt=now - COUNTED_ANEW, count_due=False)
-    old.filter(user__active_at__gt=now - ACTIVE).update(count_due=True)
+    old = Q(counted_at__lt=now - COUNTED_ANEW) | Q(counted_at=None)
+    uncounted = Search.objects.exclude(name="").filter(old, removed_at=None, count_due=False)
+    uncounted.filter(user__active_at__gt=now - ACTIVE).update(count_due=True)
     marked = Search.objects.filter(count_due=True, removed_at=None).order_by("user_id")
     return list(marked.values_list("user_id", flat=True).distinct()[:most])
 
