@@ -222,7 +222,7 @@ class _Unasked(Exception):
 def _claim(search_id: int, account: Account) -> AskedFolder | None:
     running = ServerSearch.objects.filter(pk=search_id, state=ServerSearchState.SEARCHING)
     waiting = AskedFolder.objects.filter(search_id=search_id, mailbox__account=account, state=AskedState.WAITING)
-    for folder in waiting.select_related("mailbox", "search__user"):
+    while folder := waiting.select_related("mailbox", "search__user").first():
         if not running.update(moved_at=timezone.now()):
             return None
         if AskedFolder.objects.filter(pk=folder.pk, state=AskedState.WAITING).update(state=AskedState.ASKING):

@@ -14,6 +14,7 @@ import pytest
 from django.conf import LazySettings
 from django.test import Client
 from django.utils import timezone
+from pytest_django import DjangoAssertNumQueries
 
 from accounts.models import Account, Keep
 from tests.letters import letter
@@ -149,6 +150,25 @@ def test_days_are_those_of_the_person_whoever_asks(dora: Person) -> None:
     Message.objects.filter(subject="Dagen").update(received_at=midnight + timedelta(minutes=1))
     Message.objects.filter(subject="Hilsen").update(received_at=midnight - timedelta(minutes=1))
     assert from_server(ask_all(dora, "gesimsen after:24.11.2026")) == ["Dagen"]
+
+
+def test_of_very_many_answers_a_page_looks_at_so_many_and_says_that_there_are_more(
+    dora: Person, django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
+    ask_all(dora, "gesimsen")
+    asked = AskedFolder.objects.get()
+    template = Mailbox.objects.get(pk=asked.mailbox_id)
+    boxes = Mailbox.objects.bulk_create(
+        Mailbox(account=template.account, name=f"Box {n}", remote_name=f"Box {n}") for n in range(400)
+    )
+    AskedFolder.objects.bulk_create(
+        AskedFolder(search=asked.search, mailbox=box, position=box.pk, state="asked", ids=asked.ids + [10**9 + box.pk * 100 + n for n in range(99)])
+        for box in boxes
+    )  # fmt: skip
+    with django_assert_max_num_queries(80):
+        html = page(dora, "gesimsen")
+    assert from_server(html) == ["Hilsen"]
+    assert "more than 1 message" in html
 
 
 def test_junk_is_asked_only_if_it_is_named(dora: Person) -> None:

@@ -20,6 +20,7 @@ from webmail.views import listing
 from webmail.views.redirection import SeeOther
 
 SHOWN = 100  # rows
+LOOKED_AT = 2000  # messages of all folders, the newest of each
 Rows = Callable[[Sequence[listing.Listed]], list[listing.Day]]
 REASONS = {
     server_search.PAUSED: gettext_lazy("the account is paused"),
@@ -84,10 +85,12 @@ def part(request: Request, scope: listing.Scope, rows: Rows) -> Part:
     folders = list(found.folders.select_related("mailbox__account"))
     part = Part(found.state, found)
     _tell(part, folders, request.user)
-    ids = list({pk for folder in folders for pk in folder.ids})
+    most = max(1, LOOKED_AT // max(1, sum(1 for folder in folders if folder.ids)))
+    ids = list({pk for folder in folders for pk in folder.ids[:most]})
     kept = _still_found(search.Finder(request.user, scope.asked.tree), ids)
     messages = sorted(scope.rows_of(kept), key=lambda one: (one.received_at, one.pk), reverse=True)
-    part.number, part.more = len(messages), len(messages) > SHOWN or any(folder.more for folder in folders)
+    part.number = len(messages)
+    part.more = len(messages) > SHOWN or any(folder.more or len(folder.ids) > most for folder in folders)
     part.days = rows(messages[:SHOWN])
     return part
 
@@ -109,9 +112,10 @@ def _tell(part: Part, folders: Sequence[AskedFolder], user: User) -> None:
     part.at = _name(ahead[0], several) if ahead else ""
     part.asked = [_name(one, several) for one in by_state[AskedState.ASKED]]
     part.left = _names(ahead, several) if part.state == ServerSearchState.STOPPED else ""
-    reasons = dict.fromkeys((one.why, one.said) for one in by_state[AskedState.UNASKED])
-    for why, said in reasons:
-        alike = [one for one in by_state[AskedState.UNASKED] if (one.why, one.said) == (why, said)]
+    reasons: dict[tuple[str, str], list[AskedFolder]] = {}
+    for one in by_state[AskedState.UNASKED]:
+        reasons.setdefault((one.why, one.said), []).append(one)
+    for (why, said), alike in reasons.items():
         part.unasked.append(Unasked(_names(alike, several), str(REASONS.get(why, why)), said))
 
 
