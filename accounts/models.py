@@ -13,8 +13,9 @@ from __future__ import annotations
 
 import hmac
 import re
+import zoneinfo
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 from typing import Any
 
 from django.conf import settings
@@ -90,6 +91,11 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     def __str__(self) -> str:
         return self.address
+
+    @property
+    def zone(self) -> tzinfo:
+        """Whose days are theirs, in the background too; that of the installation unless they chose one."""
+        return zoneinfo.ZoneInfo(self.time_zone) if self.time_zone else timezone.get_default_timezone()
 
     @cached_property
     def account_list(self) -> list[Account]:

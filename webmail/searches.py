@@ -8,14 +8,13 @@ is counted: what changes meanwhile marks it again. A removed search stays for a 
 from __future__ import annotations
 
 import time
-import zoneinfo
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from datetime import timedelta
 from itertools import islice
 
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from accounts.models import User
@@ -156,8 +155,9 @@ def is_due(user_id: int) -> bool:
 def due(most: int = 100) -> list[int]:
     """People of whom something is to be counted, by ids; also because of the time that passed."""
     now = timezone.now()
-    old = Search.objects.exclude(name="").filter(removed_at=None, counted_at__lt=now - COUNTED_ANEW, count_due=False)
-    old.filter(user__active_at__gt=now - ACTIVE).update(count_due=True)
+    old = Q(counted_at__lt=now - COUNTED_ANEW) | Q(counted_at=None)
+    uncounted = Search.objects.exclude(name="").filter(old, removed_at=None, count_due=False)
+    uncounted.filter(user__active_at__gt=now - ACTIVE).update(count_due=True)
     marked = Search.objects.filter(count_due=True, removed_at=None).order_by("user_id")
     return list(marked.values_list("user_id", flat=True).distinct()[:most])
 
@@ -165,12 +165,11 @@ def due(most: int = 100) -> list[int]:
 def count(user: User) -> None:
     """Count what is marked, and tell open pages if that changed anything."""
     changed = False
-    with _time_of(user):
-        for one in saved(user.pk).filter(count_due=True):
-            Search.objects.filter(pk=one.pk).update(count_due=False)
-            unread, more = number_unread(user, one.text)
-            Search.objects.filter(pk=one.pk).update(unread=unread, more=more, counted_at=timezone.now())
-            changed |= (unread, more) != (one.unread, one.more)
+    for one in saved(user.pk).filter(count_due=True):
+        Search.objects.filter(pk=one.pk).update(count_due=False)
+        unread, more = number_unread(user, one.text)
+        Search.objects.filter(pk=one.pk).update(unread=unread, more=more, counted_at=timezone.now())
+        changed |= (unread, more) != (one.unread, one.more)
     if changed:
         events.publish(user.pk, "searches")
 
@@ -178,7 +177,7 @@ def count(user: User) -> None:
 def number_unread(user: User, text: str, patience: float = PATIENCE) -> tuple[int, bool]:
     """How many unread messages are found, and whether there may be more than that: there are over MOST_COUNTED, or the time
     ran out."""
-    tree = search.parse(text, timezone.localdate()).tree
+    tree = search.parse(text, timezone.localdate(timezone=user.zone)).tree
     if tree is None:
         return 0, False
     parts = tree.children if isinstance(tree, And) else (tree,)
@@ -186,8 +185,3 @@ def number_unread(user: User, text: str, patience: float = PATIENCE) -> tuple[in
     finder = search.Finder(user, And((*parts, Is("unread"))))  # part of what is asked: it may be what is rarest
     number = sum(1 for _one in islice(finder.each(patience=patience), MOST_COUNTED + 1))
     return min(number, MOST_COUNTED), number > MOST_COUNTED or time.monotonic() > ends
-
-
-def _time_of(user: User) -> AbstractContextManager[object]:
-    """Their day is what "today" means."""
-    return timezone.override(zoneinfo.ZoneInfo(user.time_zone)) if user.time_zone else nullcontext()

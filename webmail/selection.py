@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
+from datetime import date
 from typing import Any
 
 from django.db.models import Q
+from django.utils import timezone
 
 from accounts.models import Account
 from webmail import search
@@ -23,14 +25,15 @@ HIDDEN_ROLES = ("junk", "trash")  # not part of "everywhere"
 @dataclass(frozen=True, slots=True)
 class Selection:
     """``mailboxes``: none means all of an account but Junk and Trash. ``where``: columns of Message and their values.
-    ``query``: of a search. ``last``: the highest id there was; ``until``: the cursor of the newest message that the
-    person saw. What came later is not meant."""
+    ``query``: of a search, made on the person's day ``today``. ``last``: the highest id there was; ``until``: the cursor of
+    the newest message that the person saw. What came later is not meant."""
 
     mailboxes: tuple[int, ...] = ()
     where: Mapping[str, bool] = field(default_factory=dict)
     query: str = ""
     last: int = 0
     until: str = ""
+    today: str = ""
 
     def keys(self, account: Account, after: Cursor | None = None) -> Iterator[Cursor]:
         """Of the messages of one account, newest first."""
@@ -61,7 +64,8 @@ class Selection:
 
     def _found(self, account: Account, after: Cursor | None) -> Iterator[Cursor]:
         newest = Cursor.parse(self.until)
-        finder = search.finder(account.user, self.query, [account.pk], **self.where)
+        today = date.fromisoformat(self.today) if self.today else timezone.localdate(timezone=account.user.zone)
+        finder = search.finder(account.user, self.query, today, [account.pk], **self.where)
         for one in finder.each(after):
             if one.pk <= self.last and (newest is None or one.place <= newest):
                 yield one.place

@@ -136,7 +136,7 @@ def begin(user: User, text: str) -> ServerSearch | None:
 
 
 def _plan(search_: ServerSearch) -> list[AskedFolder]:
-    tree = _tree(search_.text)
+    tree = _tree(search_)
     if tree is None:
         return []
     mailboxes = Mailbox.objects.for_user(search_.user).select_related("account")
@@ -182,8 +182,8 @@ def _end_if_over(search_: ServerSearch) -> None:
     ServerSearch.objects.filter(pk=search_.pk, state=ServerSearchState.SEARCHING).update(state=ServerSearchState.DONE)
 
 
-def _tree(text: str) -> Node | None:
-    return search.parse(text, timezone.localdate()).tree
+def _tree(search_: ServerSearch) -> Node | None:
+    return search.parse(search_.text, timezone.localdate(timezone=search_.user.zone)).tree
 
 
 # --- asking -----------------------------------------------------------------------------------------------------------
@@ -222,7 +222,7 @@ class _Unasked(Exception):
 def _claim(search_id: int, account: Account) -> AskedFolder | None:
     running = ServerSearch.objects.filter(pk=search_id, state=ServerSearchState.SEARCHING)
     waiting = AskedFolder.objects.filter(search_id=search_id, mailbox__account=account, state=AskedState.WAITING)
-    for folder in waiting.select_related("mailbox", "search__user"):
+    while folder := waiting.select_related("mailbox", "search__user").first():
         if not running.update(moved_at=timezone.now()):
             return None
         if AskedFolder.objects.filter(pk=folder.pk, state=AskedState.WAITING).update(state=AskedState.ASKING):
@@ -260,7 +260,7 @@ def _reason(error: Exception) -> tuple[str, str]:
 
 def _found(folder: AskedFolder, account: Account) -> tuple[list[int], bool]:
     """Ids of messages, newest first, and whether there are more. Raises MailError."""
-    mailbox, tree = folder.mailbox, _tree(folder.search.text)
+    mailbox, tree = folder.mailbox, _tree(folder.search)
     if tree is None:
         return [], False
     left_to_it = remote.left_to_texts(tree) if mailbox.complete else tree

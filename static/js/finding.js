@@ -7,13 +7,17 @@ const SPELT = { ø: "o", đ: "d", ð: "d", ł: "l", ı: "i", ħ: "h", ŧ: "t", �
 let hits = [];
 let at = -1;
 
+/* What is left out in writing, as search has it; in other scripts a mark is as much as a letter. */
+const LEFT_OUT = /[\u00ad\u0300-\u036f\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u0610-\u061a\u0640\u064b-\u065f\u0670\u06d6-\u06ed\u0711\u0730-\u074a\u200b-\u200d\u2060\ufeff]/gu;
+const LETTER = "\\p{L}\\p{N}\\p{M}";
+
 /* As search folds: small letters without accents. `from` tells of which letter of the text each of them is. */
 function fold(text) {
   let folded = "";
   const from = [];
   for (let place = 0; place < text.length;) {
     const letter = String.fromCodePoint(text.codePointAt(place));
-    const plain = letter.toLowerCase().normalize("NFKD").replace(/\p{M}/gu, "");
+    const plain = letter.toLowerCase().normalize("NFKD").replace(LEFT_OUT, "").normalize("NFC");
     for (const part of [...plain].map((one) => SPELT[one] ?? one).join("")) { folded += part; for (let n = 0; n < part.length; n++) from.push(place); }
     place += letter.length;
   }
@@ -23,16 +27,16 @@ function fold(text) {
 
 function pattern(words) {
   const one = ({ terms, begins }) => {
-    const first = UNSPACED.test(terms[0]) ? "" : "(?<![\\p{L}\\p{N}])";
-    const last = UNSPACED.test(terms.at(-1)) ? "" : begins ? "[\\p{L}\\p{N}]*" : "(?![\\p{L}\\p{N}])";
-    return first + terms.map((term) => term.replace(/[\\^$.*+?()[\]{}|/-]/g, "\\$&")).join("[^\\p{L}\\p{N}]+") + last;
+    const first = UNSPACED.test(terms[0]) ? "" : `(?<![${LETTER}])`;
+    const last = UNSPACED.test(terms.at(-1)) ? "" : begins ? `[${LETTER}]*` : `(?![${LETTER}])`;
+    return first + terms.map((term) => term.replace(/[\\^$.*+?()[\]{}|/-]/g, "\\$&")).join(`[^${LETTER}]+`) + last;
   };
   return words.length ? new RegExp(words.map(one).join("|"), "gu") : null;
 }
 
 /* What is typed here are beginnings, quotes hold a phrase together. */
 function typed(text) {
-  return [...text.matchAll(/"([^"]+)"|([^\s"]+)/g)].map(([, phrase, word]) => ({ terms: fold(phrase ?? word).folded.split(/[^\p{L}\p{N}]+/u).filter(Boolean), begins: true })).filter(({ terms }) => terms.length);
+  return [...text.matchAll(/"([^"]+)"|([^\s"]+)/g)].map(([, phrase, word]) => ({ terms: fold(phrase ?? word).folded.split(new RegExp(`[^${LETTER}]+`, "u")).filter(Boolean), begins: true })).filter(({ terms }) => terms.length);
 }
 
 function block(node) {

@@ -63,3 +63,24 @@ def test_other_words_can_be_looked_for_and_are_let_go_of(opened: Page) -> None:
     assert marked(opened) == []
     opened.keyboard.press("h")
     expect(box).to_be_focused()
+
+
+SCRIPTS = {
+    "हिन्दी": "यह हिन्दी है।",
+    "がくせい": "わたしはがくせいです。",
+    "한국": "이것은 한국어로 썼다.",
+    "தமிழ்": "இது தமிழ் தான்.",
+}
+
+
+def test_words_are_marked_in_scripts_whose_marks_are_letters(
+    visit: Visit, world: World, address: str, elsewhere: SecondClient
+) -> None:
+    elsewhere.append(letter("Skrift", "\n\n".join(SCRIPTS.values())))
+    visit.enter(address)
+    world.app.indexed(address, 1)
+    for word in SCRIPTS:
+        visit.page.goto(f"{visit.url}/search/?q={word}")
+        visit.page.locator(".row a.subj").click()
+        expect(visit.page.locator("#finding output")).to_have_text("1")
+        assert marked(visit.page) == [word]

@@ -35,7 +35,7 @@ def add(inbox: Mailbox, subject: str, text: str = "") -> Message:
 
 def found(inbox: Mailbox, query: str) -> set[str]:
     user = User.objects.get(pk=inbox.account.user_id)
-    return {Message.objects.get(pk=one.pk).subject for one in search.finder(user, query).each()}
+    return {Message.objects.get(pk=one.pk).subject for one in search.finder(user, query, timezone.localdate()).each()}
 
 
 def test_text_that_comes_later_is_found_later(inbox: Mailbox) -> None:

@@ -9,6 +9,8 @@ from django.test.utils import CaptureQueriesContext
 from tests.letters import letter
 from tests.views.conftest import Person
 from webmail import search
+from webmail.models import Document, Message
+from webmail.search import results
 from webmail.search.operators import OPERATORS
 
 EVERY_OPERATOR = " ".join(operator.examples[language] for operator in OPERATORS for language in (0, 1))
@@ -74,3 +76,27 @@ def test_a_message_is_opened_from_any_search(searching: Person) -> None:
         typed = typed.encode("utf-8", "replace").decode()[:3000]
         answer = searching.client.get(f"/messages/{message.pk}/", {"in": "search", "q": typed, "sort": "best"})
         assert answer.status_code == 200
+
+
+@pytest.mark.parametrize("sort", ["", "best"])
+def test_what_takes_long_goes_on_page_by_page_to_the_oldest_mail_there_is(
+    searching: Person, monkeypatch: pytest.MonkeyPatch, sort: str
+) -> None:
+    monkeypatch.setattr(results, "PATIENCE", -1.0)
+    searching.user.time_zone = "America/New_York"
+    searching.user.save()
+    Message.objects.filter(subject="Takst").update(received_at="1969-12-31T23:59Z")
+    Message.objects.filter(subject="Ferie").update(received_at="1970-01-01T00:00Z")
+    search.index_anew()
+    Document.objects.all().delete()
+    search.catch_up(searching.account)
+    address, found = f"/search/?q=sol+or+takst&sort={sort}", []
+    for _page in range(20):
+        answer = searching.client.get(address)
+        assert answer.status_code == 200
+        found += [row.pk for day in answer.context["days"] for row in day.rows]
+        address = answer.context["older"]
+        if not address:
+            break
+    assert not address
+    assert sorted(found) == sorted(searching.message(subject).pk for subject in ("Takst", "Ferie"))

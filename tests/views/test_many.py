@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.utils import timezone
@@ -124,6 +125,34 @@ def test_all_results_of_a_search_are_archived(crowded: Person) -> None:
     archive = Mailbox.objects.get(account=crowded.account, role="archive")
     archived = set(Message.objects.filter(mailbox=archive).values_list("subject", flat=True))
     assert archived == {f"Number {n}" for n in range(0, SIZE, 2) if not str(n).startswith("112")}
+
+
+def test_where_nothing_is_searched_for_an_action_on_all_of_it_reaches_nothing(crowded: Person) -> None:
+    page = crowded.get("/search/?q=&after=0-0").content.decode()
+    assert 'name="all"' not in page
+    for typed in ({}, {"q": ""}, {"q": "\0"}, {"q": "( )"}):
+        crowded.post("/messages/keywords/?set=star", {"all": "search", "next": "/", **typed})
+        spread(crowded)
+        assert not Message.objects.filter(flagged=True).exists()
+
+
+def test_the_days_of_a_search_are_those_of_the_person_and_of_the_moment_it_was_acted_on(
+    crowded: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker has no time zone, and goes on after midnight."""
+    crowded.user.time_zone = "Pacific/Kiritimati"  # 14 hours before Greenwich
+    crowded.user.save()
+    midnight = datetime(2026, 11, 24, tzinfo=ZoneInfo("Pacific/Kiritimati"))
+    now = midnight + timedelta(hours=23, minutes=50)
+    Message.objects.update(received_at=midnight - timedelta(minutes=1))
+    meant = list(Message.objects.order_by("pk").values_list("pk", flat=True)[: SIZE - 5])
+    Message.objects.filter(pk__in=meant).update(received_at=midnight + timedelta(minutes=1))
+    search.catch_up(crowded.account, SIZE)
+    monkeypatch.setattr(timezone, "now", lambda: now)
+    crowded.post("/messages/keywords/?set=star", {"all": "search", "q": "number on:today", "next": "/"})
+    now += timedelta(hours=12)
+    spread(crowded)
+    assert set(Message.objects.filter(flagged=True).values_list("pk", flat=True)) == set(meant)
 
 
 def test_somebody_elses_folder_cannot_be_named(crowded: Person, bob: Person) -> None:

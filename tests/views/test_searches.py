@@ -240,6 +240,13 @@ def test_days_that_pass_are_a_reason_to_count_anew(alice: Person) -> None:
     assert searches.due() == [alice.user.pk]
 
 
+def test_what_a_worker_began_to_count_and_never_ended_is_counted_by_another(alice: Person) -> None:
+    one = keep(alice, "takst")
+    User.objects.filter(pk=alice.user.pk).update(active_at=timezone.now())
+    Search.objects.filter(pk=one.pk).update(count_due=False)
+    assert searches.due() == [alice.user.pk]
+
+
 # --- recent -----------------------------------------------------------------------------------------------------------
 
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from html import unescape
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.conf import LazySettings
 from django.test import Client
 from django.utils import timezone
+from pytest_django import DjangoAssertNumQueries
 
 from accounts.models import Account, Keep
 from tests.letters import letter
@@ -124,6 +126,51 @@ def test_what_is_told_here_counts_too(dora: Person) -> None:
     assert from_server(ask_all(dora, "gesimsen is:starred")) == ["Hilsen"]
 
 
+def test_the_order_that_was_chosen_stays_while_servers_are_asked(dora: Person) -> None:
+    html = page(dora, "gesims", sort="best")
+    assert 'name="sort" value="best"' in html.partition('id="asking"')[2]
+    answer = dora.post("/search/servers/", {"q": "gesims", "sort": "best"})
+    assert answer.url == "/search/?q=gesims&sort=best"
+    found = ServerSearch.objects.get()
+    assert dora.post(f"/search/servers/{found.pk}/end/", {"sort": "best"}).url == "/search/?q=gesims&sort=best"
+    assert dora.post(f"/search/servers/{found.pk}/end/", {"sort": "odd"}).url == "/search/?q=gesims"
+
+
+def test_what_no_database_takes_is_asked_without_it(dora: Person) -> None:
+    assert dora.client.get("/search/", {"q": "gesims\0en \ufffe"}).status_code == 200
+    assert dora.post("/search/servers/", {"q": "gesims\0en"}).status_code == 303
+    assert "Searching on the server" in page(dora, "gesims\0en")
+
+
+def test_days_are_those_of_the_person_whoever_asks(dora: Person) -> None:
+    dora.user.time_zone = "Pacific/Kiritimati"  # 14 hours before Greenwich
+    dora.user.save()
+    midnight = datetime(2026, 11, 24, tzinfo=ZoneInfo("Pacific/Kiritimati"))
+    dora.receive(letter("Dagen", "Gesimsen er god.", to=dora.address))
+    Message.objects.filter(subject="Dagen").update(received_at=midnight + timedelta(minutes=1))
+    Message.objects.filter(subject="Hilsen").update(received_at=midnight - timedelta(minutes=1))
+    assert from_server(ask_all(dora, "gesimsen after:24.11.2026")) == ["Dagen"]
+
+
+def test_of_very_many_answers_a_page_looks_at_so_many_and_says_that_there_are_more(
+    dora: Person, django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
+    ask_all(dora, "gesimsen")
+    asked = AskedFolder.objects.get()
+    template = Mailbox.objects.get(pk=asked.mailbox_id)
+    boxes = Mailbox.objects.bulk_create(
+        Mailbox(account=template.account, name=f"Box {n}", remote_name=f"Box {n}") for n in range(400)
+    )
+    AskedFolder.objects.bulk_create(
+        AskedFolder(search=asked.search, mailbox=box, position=box.pk, state="asked", ids=asked.ids + [10**9 + box.pk * 100 + n for n in range(99)])
+        for box in boxes
+    )  # fmt: skip
+    with django_assert_max_num_queries(80):
+        html = page(dora, "gesimsen")
+    assert from_server(html) == ["Hilsen"]
+    assert "more than 1 message" in html
+
+
 def test_junk_is_asked_only_if_it_is_named(dora: Person) -> None:
     dora.receive(letter("Reklame", "Billig gesims.", to=dora.address), folder="Junk")
     assert from_server(ask_all(dora, "gesims")) == ["Hilsen"]
@@ -140,7 +187,7 @@ def test_recent_texts_are_here_and_older_ones_are_not(alice: Person) -> None:
 
 
 def _tree(text: str) -> search.language.Node:  # type: ignore[name-defined]
-    tree = server_search._tree(text)
+    tree = search.parse(text, timezone.localdate()).tree
     assert tree
     return tree
 

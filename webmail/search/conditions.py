@@ -91,7 +91,7 @@ class Conditions:
                 _ALL if node.folder == ANYWHERE else Q(mailbox_id__in=[one.pk for one in self._mailboxes(node.folder)])
             )
         if isinstance(node, Received):
-            return _between(_start(node.since), _start(node.before))
+            return _between(self._start(node.since), self._start(node.before))
         return _of_columns(node)
 
     @cached_property
@@ -140,7 +140,11 @@ class Conditions:
         said = [part for part in parts if isinstance(part, Received)]
         since = [part.since for part in said if part.since]
         before = [part.before for part in said if part.before]
-        return _start(max(since, default=None)), _start(min(before, default=None))
+        return self._start(max(since, default=None)), self._start(min(before, default=None))
+
+    def _start(self, day: date | None) -> datetime | None:
+        """Where it begins for the person."""
+        return timezone.make_aware(datetime.combine(day, time.min), self.user.zone) if day else None
 
     def _accounts(self, text: str) -> list[int]:
         return [account.pk for account in self.user.account_list if text.casefold() in account.address.casefold()]
@@ -208,8 +212,3 @@ def _is(what: str) -> Q:
 def _between(since: datetime | None, before: datetime | None) -> Q:
     later = Q(received_at__gte=since) if since else _ALL
     return later & Q(received_at__lt=before) if before else later
-
-
-def _start(day: date | None) -> datetime | None:
-    """Where it begins for the person."""
-    return timezone.make_aware(datetime.combine(day, time.min)) if day else None

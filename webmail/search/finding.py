@@ -10,7 +10,7 @@ import json
 import math
 import time
 from collections.abc import Collection, Iterator, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from functools import cached_property
 from itertools import groupby
 from typing import NamedTuple
@@ -18,7 +18,6 @@ from typing import NamedTuple
 from django.db import connection
 from django.db.models import Q
 from django.db.models.expressions import RawSQL
-from django.utils import timezone
 
 from accounts.models import User
 from webmail.models import Cursor, Document, Message, MessageQuerySet
@@ -120,8 +119,11 @@ class Finder:
         low, high = bounds(self.user.pk)
         since, before = self.told.dates()
         low = max(low, place_of(self.user.pk, since)) if since else low
-        for at in (before, after.received_at if after else None):
-            high = min(high, end_of(place_of(self.user.pk, at))) if at else high
+        if before:
+            high = min(high, end_of(place_of(self.user.pk, before)))
+        if after:  # the month of a place at its beginning was looked through
+            month = place_of(self.user.pk, after.received_at)
+            high = min(high, month if after == Cursor(beginning_of(month), 0) else end_of(month))
         size = FIRST_LOOK
         while low < high:
             numbers = index().match(self._expression, low, high, size)
@@ -258,9 +260,9 @@ def _of_documents(numbers: Sequence[int], after: Cursor | None) -> list[Candidat
     return [Candidate(number, pk or 0, at) for number, pk, at in found[:CHUNK]]
 
 
-def finder(user: User, query: str, accounts: Sequence[int] = (), **where: bool) -> Finder:
-    """Of what a person typed; ``where`` columns have these values."""
-    return Finder(user, parse(query, timezone.localdate()).tree, accounts, Q(**where))
+def finder(user: User, query: str, today: date, accounts: Sequence[int] = (), **where: bool) -> Finder:
+    """Of what a person typed on that day; ``where`` columns have these values."""
+    return Finder(user, parse(query, today).tree, accounts, Q(**where))
 
 
 def _each(numbers: Sequence[int]) -> RawSQL:

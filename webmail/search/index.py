@@ -29,6 +29,7 @@ EVERY = ":every"  # a term of all documents; no text has a colon in a term
 _MONTH, _USER = 20, 36  # bits below: a million messages of one month, 5,461 years
 _FULL = (1 << _MONTH) - 1
 NEAR = 12  # months
+EARLIEST = datetime(1, 1, 2, tzinfo=UTC)  # in every time zone there is such a day
 BUSY = 30_000  # ms that a writer waits for another
 
 
@@ -58,9 +59,9 @@ def end_of(document: int) -> int:
 
 
 def beginning_of(document: int) -> datetime:
-    """The moment at which its month begins; before all time for the first, which has all that is older too."""
+    """The moment at which its month begins; before all mail for the first, which has all that is older too."""
     month = (document >> _MONTH) & ((1 << _USER - _MONTH) - 1)
-    return datetime(1970 + month // 12, month % 12 + 1, 1, tzinfo=UTC) if month else datetime.min.replace(tzinfo=UTC)
+    return datetime(1970 + month // 12, month % 12 + 1, 1, tzinfo=UTC) if month else EARLIEST
 
 
 def bounds(user_id: int) -> tuple[int, int]:

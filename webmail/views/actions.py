@@ -37,6 +37,8 @@ def _selected(request: Request) -> operations.What:
         scope = listing.scope_of(
             request.user, request.POST["all"], request.POST.get("f", ""), request.POST.get("q", "")
         )
+        if scope.key == "search" and scope.asked.tree is None:
+            return []  # a selection without a query would be all mail there is
         return scope.selection(request.POST.get("until", ""))
     ids = ticked(request)
     everywhere = request.GET.get("where") == "everywhere"

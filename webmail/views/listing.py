@@ -212,7 +212,7 @@ class Scope:
         mailboxes = tuple(mailbox.pk for mailbox in self.mailboxes)
         if self.everywhere is None and not mailboxes:
             raise Http404
-        return Selection(mailboxes, where, self.query, last_id(), until)
+        return Selection(mailboxes, where, self.query, last_id(), until, f"{timezone.localdate():%Y-%m-%d}")
 
     @property
     def source(self) -> str:

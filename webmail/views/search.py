@@ -43,7 +43,7 @@ def show(request: Request) -> HttpResponse:
     asked = request.GET
     scope = listing.scope_of(request.user, "search", query=asked.get("q", ""), sort=asked.get("sort", ""))
     place = search.Place.parse(asked.get("after", ""))
-    further = place != search.Place()
+    further = place != search.Place() and scope.asked.tree is not None
     found = scope.results.page(place, request.user.page_size)
     messages = scope.rows_of(found.ids)
     context = {

@@ -5,12 +5,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from urllib.parse import urlencode
 
 from django.contrib.auth.decorators import login_required
 from django.http import HttpResponse
 from django.shortcuts import get_object_or_404
-from django.urls import reverse
 from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_POST
 
@@ -22,6 +20,7 @@ from webmail.views import listing
 from webmail.views.redirection import SeeOther
 
 SHOWN = 100  # rows
+LOOKED_AT = 2000  # messages of all folders, the newest of each
 Rows = Callable[[Sequence[listing.Listed]], list[listing.Day]]
 REASONS = {
     server_search.PAUSED: gettext_lazy("the account is paused"),
@@ -78,19 +77,20 @@ class Part:
 
 def part(request: Request, scope: listing.Scope, rows: Rows) -> Part:
     """Of the page of this search; ``rows`` makes them of messages."""
-    text = scope.query.strip()
     if not server_search.is_needed(request.user, scope.asked.tree, listing.mailboxes_of(request.user)):
         return Part()
-    found = server_search.latest(request.user, text)
+    found = server_search.latest(request.user, _text(scope))
     if found is None:
         return Part("offer", soon="wait" not in request.GET)
     folders = list(found.folders.select_related("mailbox__account"))
     part = Part(found.state, found)
     _tell(part, folders, request.user)
-    ids = list({pk for folder in folders for pk in folder.ids})
+    most = max(1, LOOKED_AT // max(1, sum(1 for folder in folders if folder.ids)))
+    ids = list({pk for folder in folders for pk in folder.ids[:most]})
     kept = _still_found(search.Finder(request.user, scope.asked.tree), ids)
     messages = sorted(scope.rows_of(kept), key=lambda one: (one.received_at, one.pk), reverse=True)
-    part.number, part.more = len(messages), len(messages) > SHOWN or any(folder.more for folder in folders)
+    part.number = len(messages)
+    part.more = len(messages) > SHOWN or any(folder.more or len(folder.ids) > most for folder in folders)
     part.days = rows(messages[:SHOWN])
     return part
 
@@ -112,9 +112,10 @@ def _tell(part: Part, folders: Sequence[AskedFolder], user: User) -> None:
     part.at = _name(ahead[0], several) if ahead else ""
     part.asked = [_name(one, several) for one in by_state[AskedState.ASKED]]
     part.left = _names(ahead, several) if part.state == ServerSearchState.STOPPED else ""
-    reasons = dict.fromkeys((one.why, one.said) for one in by_state[AskedState.UNASKED])
-    for why, said in reasons:
-        alike = [one for one in by_state[AskedState.UNASKED] if (one.why, one.said) == (why, said)]
+    reasons: dict[tuple[str, str], list[AskedFolder]] = {}
+    for one in by_state[AskedState.UNASKED]:
+        reasons.setdefault((one.why, one.said), []).append(one)
+    for (why, said), alike in reasons.items():
         part.unasked.append(Unasked(_names(alike, several), str(REASONS.get(why, why)), said))
 
 
@@ -130,16 +131,15 @@ def _names(folders: Iterable[AskedFolder], several: bool) -> str:
 @require_POST
 @login_required
 def begin(request: Request) -> HttpResponse:
-    text = request.POST.get("q", "").strip("\0")[: search.MAX_LENGTH * 2].strip()
-    tree = listing.scope_of(request.user, "search", query=text).asked.tree
-    if not server_search.is_needed(request.user, tree, listing.mailboxes_of(request.user)):
-        return SeeOther(_page(text))
-    begun = server_search.begin(request.user, text)
+    scope = _scope(request, request.POST.get("q", ""))
+    if not server_search.is_needed(request.user, scope.asked.tree, listing.mailboxes_of(request.user)):
+        return SeeOther(scope.href())
+    begun = server_search.begin(request.user, _text(scope))
     if begun is None:
-        return SeeOther(_page(text, wait="1"))
+        return SeeOther(scope.href(wait="1"))
     for account_id in server_search.accounts_of(begun):
         tasks.nudge_ask(begun.pk, account_id)
-    return SeeOther(_page(text))
+    return SeeOther(scope.href())
 
 
 @require_POST
@@ -147,8 +147,14 @@ def begin(request: Request) -> HttpResponse:
 def stop(request: Request, pk: int) -> HttpResponse:
     found = get_object_or_404(ServerSearch, pk=pk, user=request.user)
     server_search.stop(found)
-    return SeeOther(_page(found.text))
+    return SeeOther(_scope(request, found.text).href())
 
 
-def _page(text: str, **more: str) -> str:
-    return f"{reverse('search')}?{urlencode({'q': text, **more})}"
+def _scope(request: Request, text: str) -> listing.Scope:
+    """In the order that was chosen."""
+    return listing.scope_of(request.user, "search", query=text, sort=request.POST.get("sort", ""))
+
+
+def _text(scope: listing.Scope) -> str:
+    """What is searched for, as it can be kept."""
+    return scope.asked.text.strip()
