@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from django.contrib.auth.backends import ModelBackend
@@ -22,12 +23,22 @@ _session = Prepared(
 class SessionStore(DatabaseStore):
     """``SESSION_ENGINE``."""
 
+    def decode(self, session_data: bytes | str) -> dict[str, Any]:
+        return dict(_decoded(session_data))
+
     def _get_session_from_db(self) -> Any:
         found = _session(self.session_key, timezone.now()) if self.session_key else []
         if not found:
             self._session_key = None
             return None
         return found[0]
+
+
+@lru_cache(maxsize=1000)
+def _decoded(session_data: bytes | str) -> dict[str, Any]:
+    """The same each time: a signature and what is signed, without a time. What a session of ours holds is never changed in
+    place, but set anew."""
+    return DatabaseStore.decode(SessionStore(), session_data)
 
 
 class Backend(ModelBackend):

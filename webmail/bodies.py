@@ -20,7 +20,7 @@ from accounts.discovery import ServerURL
 from webmail import connections, html, mime, notices, pictures, search, trust
 from webmail.mime.header import raw_fields
 from webmail.models import Message, MessageBody
-from webmail.prepared import Integer, Prepared
+from webmail.prepared import Integer, Prepared, Several
 from webmail.protocols.base import MailStore
 from webmail.protocols.errors import MailError, NotFound, ProtocolError
 
@@ -37,6 +37,17 @@ LARGEST = 2**31  # octets of a part; no message is larger
 
 
 _body_of = Prepared(lambda pk: MessageBody.objects.filter(pk=pk), Integer)
+_without_texts = Prepared(lambda pk: MessageBody.objects.filter(pk=pk).defer("text", "source", "html"), Integer)
+_with_html = Prepared(lambda pk: MessageBody.objects.filter(pk=pk).defer("text", "source"), Integer)
+_read = Prepared(
+    lambda ids: Message.objects.filter(pk__in=ids, body__facts__reading=READING_VERSION).values_list("pk"),
+    Several(Integer),
+)
+
+
+def read_of(ids: Sequence[int]) -> set[int]:
+    """Those of them that can be shown without asking a server."""
+    return {pk for (pk,) in _read(ids)}
 
 
 def is_heavy(message: Message) -> bool:
@@ -56,7 +67,21 @@ def is_ready(message: Message) -> bool:
 
 def body_of(message: Message) -> MessageBody:
     """From the cache, else from the server now. Raises MailError."""
-    kept = _body_of(message.pk)
+    return _up_to_date(message, _body_of(message.pk))
+
+
+def facts_of(message: Message) -> MessageBody:
+    """The same for who needs no long text: of a message that is HTML, that is three times what its sender wrote. The texts
+    are read when they are asked for."""
+    return _up_to_date(message, _without_texts(message.pk))
+
+
+def html_of(message: Message) -> MessageBody:
+    """The same with what was cleaned, for the body document."""
+    return _up_to_date(message, _with_html(message.pk))
+
+
+def _up_to_date(message: Message, kept: Sequence[MessageBody]) -> MessageBody:
     if not kept:
         return fetch(message, None)
     body = kept[0]
@@ -68,6 +93,9 @@ def body_of(message: Message) -> MessageBody:
     if body.version != SANITISER_VERSION:
         _clean(message, body)
         body.save()
+    if "marked_up" not in body.facts:  # kept before that was noted
+        body.facts = body.facts | _facts_of_texts(body)
+        body.save(update_fields=["facts"])
     return body
 
 
@@ -175,7 +203,14 @@ def _clean(message: Message, body: MessageBody) -> None:
         body.facts = body.facts | found | {"deceptive": cleaned.deceptive}
         if not body.text.strip():
             body.text = cleaned.text
+    body.facts = body.facts | _facts_of_texts(body)
     body.version = SANITISER_VERSION
+
+
+def _facts_of_texts(body: MessageBody) -> dict[str, bool]:
+    """What pages ask of long texts, so that they need not be read for it: whether the HTML is shown, and not the plain text;
+    whether in the dark its colours are not the sender's."""
+    return {"marked_up": bool(body.source), "adapted": "light-dark(" in body.html}
 
 
 def with_pictures(message: Message, body: MessageBody) -> str:

@@ -292,12 +292,18 @@ def mixed_scripts(domain: str) -> bool:
 
 def looks_like(domain: str, known: Iterable[str]) -> str:
     """The known or often impersonated domain that this one passes for, but is not; "" if none."""
-    own = organisation(ascii_domain(domain))
-    shape = _shape(organisation(readable_domain(domain)))
+    own, shape = _seen_as(domain)
     for other in dict.fromkeys([*known, *IMPERSONATED]):
-        if organisation(ascii_domain(other)) != own and _shape(organisation(readable_domain(other))) == shape:
+        its_own, its_shape = _seen_as(other)
+        if its_own != own and its_shape == shape:
             return other
     return ""
+
+
+@lru_cache(maxsize=5000)
+def _seen_as(domain: str) -> tuple[str, str]:
+    """Its organisation, and the shape of that as people read it. Each opening asks of some hundred well-known ones."""
+    return organisation(ascii_domain(domain)), _shape(organisation(readable_domain(domain)))
 
 
 @lru_cache(maxsize=10_000)

@@ -86,3 +86,22 @@ def test_what_stands_in_a_slot_is_escaped_and_never_taken_for_a_slot() -> None:
     text = Template(ROWS).render(Context({"rows": [Letter("read", hostile, hostile)] * 2}))
     assert text.count("&lt;script&gt;\x000\x00") == 6
     assert "<script>" not in text
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{% blocktranslate with name=person.name %}Message from {{ name }}{% endblocktranslate %}",
+        "{% blocktranslate %}100 % of {{ count }} <b>{{ person.name }}</b> {{ nothing }}{% endblocktranslate %}",
+        "{% blocktranslate with n=count|add:1 %}Archive in all folders ({{ n }}){% endblocktranslate %}",
+        "{% blocktranslate count n=count %}{{ n }} hit{% plural %}{{ n }} hits{% endblocktranslate %}",
+        '{% blocktranslate with n=count asvar text %}All {{ n }}{% endblocktranslate %}{{ text|upper }}',
+    ],
+)  # fmt: skip
+def test_a_sentence_with_values_says_what_djangos_says(source: str) -> None:
+    ours, theirs = (Template("{% load i18n " + library + " %}" + source) for library in ("postkasse", ""))
+    for name, count in (("Ola & <Kari>", 1), ("%(x)s", 2000)):
+        for language in ("en", "nb", None):
+            values = Context({"person": {"name": name}, "count": count})
+            with translation.override(language):
+                assert ours.render(values) == theirs.render(values) == ours.render(values)

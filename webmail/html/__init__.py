@@ -2,7 +2,7 @@
 
 A leaf. The rules are in webmail.html.rules, the order of the passes in webmail.html.sanitise."""
 
-from webmail.html.document import Theme, document
+from webmail.html.document import SHELLS, Theme, document
 from webmail.html.paper import Letter, paper
 from webmail.html.remote import Slots, put_in
 from webmail.html.sanitise import Cleaned, clean
@@ -10,6 +10,6 @@ from webmail.html.text import Marked, html_to_text, marked, text_markup, text_to
 from webmail.html.writing import TooMuch, cids, content_id, paragraphs, quoted, quoted_text, with_sources, written
 
 __all__ = [
-    "Cleaned", "Letter", "Marked", "Slots", "Theme", "TooMuch", "cids", "clean", "content_id", "document", "html_to_text",
+    "SHELLS", "Cleaned", "Letter", "Marked", "Slots", "Theme", "TooMuch", "cids", "clean", "content_id", "document", "html_to_text",
     "marked", "paper", "paragraphs", "put_in", "quoted", "quoted_text", "text_markup", "text_to_html", "with_sources", "written",
 ]  # fmt: skip

@@ -5,9 +5,12 @@ Cleaned HTML carries each colour twice, ``light-dark(theirs, ours)``: which of t
 
 from __future__ import annotations
 
+from functools import lru_cache
 from html import escape
 from typing import Literal
+from zlib import crc32
 
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 Theme = Literal["system", "light", "dark"]
@@ -71,6 +74,8 @@ a{color:inherit;text-decoration:underline}
 # Dark lettering on a transparent ground, as logos are, gets a rim of light; a photograph does not show it.
 _RIM = "img[src]{filter:drop-shadow(0 0 .5px #fff) drop-shadow(0 0 1px #fff9)}"
 
+SHELLS = crc32("".join((_SHELL, _PLAIN, _RIM)).encode())  # changes when one of them does
+
 
 def document(fragment: str, *, lang: str = "", plain: bool, theme: Theme = "light", original: bool = False) -> str:
     """A whole document around a fragment that clean() or text_to_html() made; it goes in untouched.
@@ -99,6 +104,11 @@ def shell_of(selector: str) -> str:
 
 def _labelled(style: str) -> str:
     """With the words for what is folded, in the reader's language. The message was cleaned for readers of any."""
+    return _labelled_in(get_language(), style)
+
+
+@lru_cache(maxsize=100)
+def _labelled_in(_language: str | None, style: str) -> str:
     for name, text in (("SHOW", _("Show quoted text")), ("HIDE", _("Hide quoted text"))):
         style = style.replace(f'"{name}"', '"' + "".join(f"\\{ord(char):x} " for char in text) + '"')
     return style

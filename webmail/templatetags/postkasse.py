@@ -11,10 +11,10 @@ from operator import attrgetter
 from typing import Any, cast
 
 from django import template
-from django.template.base import TextNode
+from django.template.base import TextNode, render_value_in_context
 from django.template.defaulttags import URLNode
 from django.template.defaulttags import url as django_url
-from django.templatetags.i18n import TranslateNode, do_translate
+from django.templatetags.i18n import BlockTranslateNode, TranslateNode, do_block_translate, do_translate
 from django.templatetags.static import static
 from django.urls import get_script_prefix, reverse
 from django.utils import translation
@@ -102,6 +102,41 @@ class Words(TranslateNode):
 @register.tag("translate")
 def words(parser: template.base.Parser, token: template.base.Token) -> Words:
     return Words(do_translate(parser, token))
+
+
+class Sentence(BlockTranslateNode):
+    """Django's ``{% blocktranslate %}``, which puts its text together and looks it up again each time; one that counts is
+    left to it."""
+
+    def __init__(self, node: BlockTranslateNode) -> None:
+        vars(self).update(vars(node))
+        self.constant = not (node.plural or node.message_context or node.asvar)
+        self.texts: dict[str | None, tuple[str, list[str]]] = {}
+
+    def render(self, context: template.Context, nested: bool = False) -> str:
+        if not self.constant:
+            return str(super().render(context, nested))
+        language = translation.get_language()
+        if language not in self.texts:
+            shown = super().render(
+                context, nested
+            )  # a translation that names another value is left out of account there
+            text, names = self.render_token_list(self.singular)
+            translated = translation.gettext(text)
+            try:
+                _filled = translated % dict.fromkeys(names, "")
+            except (KeyError, ValueError):
+                return str(shown)
+            self.texts[language] = translated, names
+        text, names = self.texts[language]
+        given = self.extra_context
+        values = {name: given[name].resolve(context) if name in given else context.get(name, "") for name in names}
+        return text % {name: render_value_in_context(value, context) for name, value in values.items()}
+
+
+@register.tag("blocktranslate")
+def sentence(parser: template.base.Parser, token: template.base.Token) -> Sentence:
+    return Sentence(do_block_translate(parser, token))
 
 
 class Slot(template.Node):

@@ -15,7 +15,7 @@ from accounts.models import Identity, User
 from accounts.requests import Request
 from webmail import bodies, operations, search
 from webmail.conversations import ASIDE, OWN_WORK
-from webmail.models import Message, MessageBody, Thread
+from webmail.models import Message, Thread
 from webmail.prepared import Integer, Prepared
 from webmail.views import listing
 from webmail.views.presenting import present
@@ -98,8 +98,7 @@ def _ready(shown: list[Message], message: Message, unfold: bool, finder: search.
     found = finder.which([row.pk for row in shown]) if finder and len(shown) > 1 else set()
     found = set([row.pk for row in shown if row.pk in found][:FOUND_UNFOLDED])
     wanted = [row.pk for row in shown if (unfold or not row.seen or row.pk in found) and row.pk != message.pk]
-    read = MessageBody.objects.filter(pk__in=wanted, facts__reading=bodies.READING_VERSION)
-    return {message.pk, *(read.values_list("pk", flat=True) if wanted else ())}
+    return {message.pk, *bodies.read_of(wanted)}
 
 
 @require_POST

@@ -214,7 +214,7 @@ class Scope:
             raise Http404
         return Selection(mailboxes, where, self.query, last_id(), until, f"{timezone.localdate():%Y-%m-%d}")
 
-    @property
+    @cached_property
     def source(self) -> str:
         """How a message's address says from which list it was opened."""
         return urlencode({"in": self.key, **self._search})

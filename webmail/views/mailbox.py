@@ -113,6 +113,7 @@ def list_context(
         "filters": [(name, title, scope.filter == name) for name, title in _filters(scope)],
         "in_trash": bool(scope.mailbox and scope.mailbox.role in ("trash", "junk")),
         "targets": targets(request, scope),
+        "solo": False,  # a name that a template looks for in vain costs more than a row
         "loading": bool(scope.mailboxes) and not any(m.complete for m in scope.mailboxes),
     }
 

@@ -49,7 +49,7 @@ def show(request: Request, pk: int) -> HttpResponse:
 
 def _lasting(context: dict[str, Any], response: HttpResponse) -> HttpResponse:
     """What could not be fetched is tried again when the page is asked for again."""
-    if any("trouble" in entry or "awaited" in entry for entry in context["thread"]):
+    if any(entry["trouble"] or entry["awaited"] for entry in context["thread"]):
         response["Cache-Control"] = "private, no-store"
     return response
 

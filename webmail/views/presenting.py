@@ -46,6 +46,8 @@ def present(request: Request, row: Message, mine: set[str], open_: bool) -> dict
     """What the template prints of one message. A body not fetched yet is fetched now; without the server the page says so."""
     sender = row.sender
     entry: dict[str, Any] = {
+        "trouble": None,
+        "awaited": None,
         "m": row,
         "open": open_,
         "name": _("You") if sender.email.lower() in mine else sender.name or sender.email or _("(no sender)"),
@@ -113,26 +115,27 @@ def _awaited(request: Request, row: Message) -> dict[str, Any]:
 def _readable(request: Request, row: Message) -> dict[str, Any]:
     if bodies.is_heavy(row) and request.GET.get("now") != "1" and not bodies.is_ready(row):
         return {"awaited": _awaited(request, row), "files": []}
+    root = row.body_part
+    chosen = mime.select_bodies(root) if root else mime.Bodies()
     try:
-        body = bodies.body_of(row)
+        body = bodies.facts_of(row) if any(part.type == "text/html" for part in chosen.html) else bodies.body_of(row)
     except MailError as error:
         return {"trouble": explain(error, row.account.label), "files": []}
     always = bool(body.remote) and pictures_always(request, row)
     shown = bool(body.remote) and (always or request.GET.get("pictures") == "1")
-    root = row.body_part
-    files = mime.select_bodies(root).attachments if root else ()
-    referred = body.source
+    marked_up = body.facts["marked_up"]
     return {
         "body": body,
-        "markup": "" if body.source else html.text_markup(body.text),
-        "blocked": len(body.remote) if body.source and not shown else 0,
+        "markup": "" if marked_up else html.text_markup(body.text),
+        "blocked": len(body.remote) if marked_up and not shown else 0,
         "pictures": shown,
         "always": always,
         "trackers": body.facts.get("trackers", 0),
         "tracked_by": ", ".join(body.facts.get("tracked_by", ())),
         "deceptive": body.facts.get("deceptive", []),
         # Only where the colours are not the sender's anyway is there something to choose.
-        "adapted": request.user.theme != "light" and "light-dark(" in body.html,
+        "adapted": request.user.theme != "light" and body.facts["adapted"],
         "original": request.GET.get("colours") == "original",
-        "files": files_listing(row, [part for part in files if not (part.cid and f"cid:{part.cid}" in referred)]),
+        "charset": body.facts.get("charset", ""),
+        "files": files_listing(row, [p for p in chosen.attachments if not (p.cid and f"cid:{p.cid}" in body.source)]),
     }
