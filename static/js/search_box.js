@@ -204,7 +204,7 @@ class SearchBox {
   }
 }
 
-/* While results follow what is typed, so do the mark in the sidebar and the title. */
+/* While results follow what is typed, so do the mark in the sidebar and the title; how many there are is said. */
 function follow() {
   const input = document.querySelector("form.find [hx-get]");
   if (!input) return;
@@ -215,6 +215,9 @@ function follow() {
     if (here) name = link.querySelector(".clip").textContent;
     if (here) link.setAttribute("aria-current", "page"); else link.removeAttribute("aria-current");
   }
+  const said = document.getElementById("found-said");
+  const count = document.getElementById("found-count")?.textContent ?? document.querySelector("#found .blank h2")?.textContent ?? "";
+  if (said && said.textContent !== count) said.textContent = count;
   document.title = [name, input.form.dataset.title, "Postkasse"].filter(Boolean).join(" · ");
 }
 

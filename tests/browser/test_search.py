@@ -47,6 +47,7 @@ def test_what_is_typed_is_found_while_it_is_typed(visit: Visit, world: World, ad
     box.fill("takst")
     expect(rows).to_have_text(["Befaring", "Takst på huset"])
     expect(page).to_have_url(re.compile(r"\?q=takst$"))
+    expect(page.locator("#found-said")).to_have_text("2 conversations")
     box.press_sequentially(" from:ingrid")
     expect(rows).to_have_text(["Takst på huset"])
     chips = page.locator(".chip.op")
@@ -55,6 +56,7 @@ def test_what_is_typed_is_found_while_it_is_typed(visit: Visit, world: World, ad
     expect(rows).to_have_text(["Befaring", "Takst på huset"])
     box.fill("takst is:blue")
     expect(page.locator(".note")).to_contain_text("“blue” is none of what can be asked for here.")
+    expect(page.locator(".note mark")).to_have_text("blue")
     visit.errors.clear()
 
 

@@ -25,9 +25,11 @@ from webmail.search import Hits
 from webmail.search.conditions import ANYWHERE, ASIDE, each
 from webmail.search.language import In
 from webmail.search.operators import EXAMPLES, OPERATORS, in_norwegian, spelt
+from webmail.search.tokens import Trouble
 from webmail.views import listing, navigation, server_search
 from webmail.views.mailbox import targets
 
+AROUND = 30  # letters of a search on either side of what is wrong in it
 MAX_WAITING = 1000  # messages that are not findable yet are counted no further
 _waiting = Prepared(
     lambda account: (
@@ -55,6 +57,7 @@ def show(request: Request) -> HttpResponse:
         "older": scope.href(after=str(found.place)) if found.place else "", "first": scope.href() if further else "",
         "until": _until(scope, messages) if messages and not further else "",
         "chips": [(chip.label, scope.href(q=chip.without)) for chip in scope.asked.chips],
+        "troubles": [_at_its_place(scope.asked.text, trouble) for trouble in scope.asked.troubles],
         "orders": _orders(scope), "narrow": scope.narrow if scope.asked.tree else "",
         "aside": _aside(scope) if not found.place else "",
         "targets": targets(request, scope), "saved": searches.saved_as(request.user, scope.query), **_coverage(request),
@@ -63,6 +66,18 @@ def show(request: Request) -> HttpResponse:
     if request.htmx and request.htmx.target == "found":
         return render(request, "webmail/found.html", context)
     return render(request, "webmail/search.html", {**navigation.context(request, "search"), **context})
+
+
+def _at_its_place(text: str, trouble: Trouble) -> tuple[str, str, str, str]:
+    """What stands before, what is wrong, what stands behind, and what to do about it."""
+    before, behind = text[: trouble.start], text[trouble.end :]
+    wrong = text[trouble.start : trouble.end] or "\u2423"  # nothing is there: a sign for an open place
+    return (
+        ("…" if len(before) > AROUND else "") + before[-AROUND:],
+        wrong[: 2 * AROUND],
+        behind[:AROUND] + ("…" if len(behind) > AROUND else ""),
+        trouble.message,
+    )
 
 
 def count_text(number: int, threaded: bool, more: bool) -> str:
