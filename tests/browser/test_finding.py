@@ -65,7 +65,12 @@ def test_other_words_can_be_looked_for_and_are_let_go_of(opened: Page) -> None:
     expect(box).to_be_focused()
 
 
-SCRIPTS = {"हिन्दी": "यह हिन्दी है।", "がくせい": "わたしはがくせいです。", "한국": "이것은 한국어로 썼다.", "தமிழ்": "இது தமிழ் தான்."}
+SCRIPTS = {
+    "हिन्दी": "यह हिन्दी है।",
+    "がくせい": "わたしはがくせいです。",
+    "한국": "이것은 한국어로 썼다.",
+    "தமிழ்": "இது தமிழ் தான்.",
+}
 
 
 def test_words_are_marked_in_scripts_whose_marks_are_letters(

@@ -162,7 +162,10 @@ def test_of_very_many_answers_a_page_looks_at_so_many_and_says_that_there_are_mo
         Mailbox(account=template.account, name=f"Box {n}", remote_name=f"Box {n}") for n in range(400)
     )
     AskedFolder.objects.bulk_create(
-        AskedFolder(search=asked.search, mailbox=box, position=box.pk, state="asked", ids=asked.ids + [10**9 + box.pk * 100 + n for n in range(99)])
+        AskedFolder(
+            search=asked.search, mailbox=box, position=box.pk, state="asked",
+            ids=asked.ids + [10**9 + box.pk * 100 + n for n in range(99)],
+        )
         for box in boxes
     )  # fmt: skip
     with django_assert_max_num_queries(80):
