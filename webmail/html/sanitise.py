@@ -21,7 +21,7 @@ from webmail.html import remote as remotely
 from webmail.html.remote import LINK, RASTER, Pictures
 from webmail.html.rules import ALLOWED, DROPPED, OURS, REL, SCHEMES, TAGS
 from webmail.html.text import tagged_to_text
-from webmail.html.tidy import Tidy
+from webmail.html.tidy import Tidy, tidied
 from webmail.html.tokens import Parser
 from webmail.html.tree import Writer
 
@@ -52,7 +52,7 @@ def clean(
     in any case.
 
     Never raises on any text. About 30 ms for a newsletter of 100 kB; bounded by the names in webmail.html.rules."""
-    tidy = Tidy(source)
+    tidy = tidied(source)
     pictures = Pictures(cid, remote)
     for value in [*tidy.loads, *sheet.pictures_of(tidy.css)]:
         pictures.blocked(value)

@@ -190,10 +190,10 @@ _APART = frozenset(
 def html_to_text(html: str) -> str:
     """Any HTML as readable plain text: paragraphs apart, lists with ``*`` or numbers, quotes with ``> ``, links as
     ``text <url>`` where the text is not the address itself. Never raises."""
-    from webmail.html.tidy import Tidy  # tidy bounds what nh3 is given
+    from webmail.html.tidy import tidied  # it bounds what nh3 is given
 
     clean = nh3.clean(
-        show_escaped(Tidy(html).html), tags=set(TAGS), clean_content_tags=set(DROPPED),
+        show_escaped(tidied(html).html), tags=set(TAGS), clean_content_tags=set(DROPPED),
         attributes={"a": {"href"}, "img": {"alt"}}, link_rel=None,
     )  # fmt: skip
     return tagged_to_text(clean)

@@ -8,6 +8,7 @@ text, every end tag matched. It decides nothing about safety; it makes the input
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from html import unescape
 
 from webmail.html.rules import (
@@ -228,6 +229,12 @@ class Tidy:
     def _end_to(self, index: int) -> None:
         self.out.extend(f"</{name}>" for name in reversed(self.open[index:]))
         del self.open[index:]
+
+
+@lru_cache(maxsize=1)
+def tidied(source: str) -> Tidy:
+    """The last one is at hand: a message is made plain text and cleaned right after. Nobody changes what it found."""
+    return Tidy(source)
 
 
 _NO_MARKS = dict.fromkeys(map(ord, "&<>"))
