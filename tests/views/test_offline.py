@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
@@ -110,6 +111,6 @@ def test_mail_that_is_kept_can_be_read_with_the_server_away(alice: Person) -> No
         "/operations/",
         f"/folders/{message.mailbox_id}/",
     ):
-        assert "Nummer to" in alice.get(path).content.decode() or path == "/operations/"
+        assert "Nummer to" in re.sub("</?mark>", "", alice.get(path).content.decode()) or path == "/operations/"
     assert "Teksten i nummer to" in alice.get(f"/messages/{message.pk}/").content.decode()
     assert Message.objects.get(pk=message.pk).seen is False
