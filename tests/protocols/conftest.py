@@ -16,6 +16,7 @@ from webmail.protocols.memory import MemoryServer, MemoryStore
 from webmail.protocols.pop3 import POP3Store
 
 _count = itertools.count(1)
+_pymap_users = itertools.count()  # it has 200, each with an empty mailbox
 
 
 @dataclass
@@ -148,7 +149,7 @@ def account(request: pytest.FixtureRequest, dovecots: Callable[[str], Dovecot]) 
         test = request.node.originalname
         if test in PYMAP_CANNOT:
             pytest.skip(f"pymap {PYMAP_CANNOT[test]}")
-        account = pymap_account(request.getfixturevalue("pymap"), f"user{next(_count) % 200}")
+        account = pymap_account(request.getfixturevalue("pymap"), f"user{next(_pymap_users)}")
     else:
         account = imap_account(dovecots(request.param), request.param)
     yield account
