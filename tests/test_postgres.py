@@ -28,7 +28,7 @@ def test_pages_work_on_postgresql_too() -> None:
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-p", "no:xdist", "-q", *PART]
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "WEBMAIL_"))}
     environment = {**kept, "POSTKASSE_TEST_DATABASE": "postgres"}
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=900)
     assert done.returncode == 0, done.stdout[-8000:] + done.stderr[-2000:]
 
 
