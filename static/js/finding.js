@@ -108,7 +108,7 @@ function mark() {
 
 function tell(bar) {
   const { none, of } = bar.dataset;
-  bar.querySelector("output").textContent = !hits.length ? none : at < 0 ? `${hits.length}` : of.replace("%a", at + 1).replace("%n", hits.length);
+  bar.querySelector("[role=status]").textContent = !hits.length ? none : at < 0 ? `${hits.length}` : of.replace("%a", at + 1).replace("%n", hits.length);
   for (const step of bar.querySelectorAll("[data-step]")) step.disabled = !hits.length;
 }
 

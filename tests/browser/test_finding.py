@@ -33,7 +33,7 @@ def opened(visit: Visit, world: World, address: str, elsewhere: SecondClient) ->
     shown = visit.page
     shown.goto(f"{visit.url}/search/?q=tak")
     shown.locator(".row a.subj").click()
-    expect(shown.locator("#finding output")).to_have_text("4")
+    expect(shown.locator("#finding [role=status]")).to_have_text("4")
     return shown
 
 
@@ -42,7 +42,7 @@ def test_what_was_searched_for_is_marked_in_all_messages_of_the_conversation(ope
 
 
 def test_hits_are_gone_through_by_key_and_round_the_end(opened: Page) -> None:
-    output = opened.locator("#finding output")
+    output = opened.locator("#finding [role=status]")
     for number in ("1 of 4", "2 of 4", "3 of 4", "4 of 4", "1 of 4"):
         opened.keyboard.press("n")
         expect(output).to_have_text(number)
@@ -54,10 +54,10 @@ def test_hits_are_gone_through_by_key_and_round_the_end(opened: Page) -> None:
 def test_other_words_can_be_looked_for_and_are_let_go_of(opened: Page) -> None:
     box = opened.locator("#finding").get_by_role("searchbox")
     box.fill('"så takst"')
-    expect(opened.locator("#finding output")).to_have_text("1")
+    expect(opened.locator("#finding [role=status]")).to_have_text("1")
     assert marked(opened) == ["så TAKST"]
     box.fill("xyz")
-    expect(opened.locator("#finding output")).to_have_text("None")
+    expect(opened.locator("#finding [role=status]")).to_have_text("None")
     box.press("Escape")
     expect(opened.locator("#finding")).to_be_hidden()
     assert marked(opened) == []
@@ -82,5 +82,5 @@ def test_words_are_marked_in_scripts_whose_marks_are_letters(
     for word in SCRIPTS:
         visit.page.goto(f"{visit.url}/search/?q={word}")
         visit.page.locator(".row a.subj").click()
-        expect(visit.page.locator("#finding output")).to_have_text("1")
+        expect(visit.page.locator("#finding [role=status]")).to_have_text("1")
         assert marked(visit.page) == [word]
