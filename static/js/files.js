@@ -1,5 +1,5 @@
 /* Files: arrows and Escape on the page that shows one; thumbnails that a worker is about to make are looked for a few times. */
-const LOOKS = [1500, 4000, 10_000]; /* milliseconds; then the next opening of the message shows them */
+const LOOKS = [1500, 2000, 3000, 5000, 10_000, 20_000]; /* milliseconds; then the next opening of the message shows them */
 
 document.addEventListener("keydown", (event) => {
   if (event.altKey || event.ctrlKey || event.metaKey || event.shiftKey || event.target.closest("audio, video, input, textarea, select")) return;

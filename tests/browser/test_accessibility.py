@@ -18,9 +18,9 @@ RULES = {
 }
 
 
-def violations(page: Page) -> list[str]:
-    """Each with one element concerned."""
-    found: list[dict[str, Any]] = Axe().run(page, options=RULES).response["violations"]
+def violations(page: Page, within: str | None = None) -> list[str]:
+    """Each with one element concerned; ``within`` is a selector, for what lies over a page that may still change."""
+    found: list[dict[str, Any]] = Axe().run(page, context=within, options=RULES).response["violations"]
     return [f"{v['id']}: {v['help']}: {v['nodes'][0]['html'][:200]}" for v in found]
 
 
