@@ -17,6 +17,7 @@ LEAVES = (
     "webmail.mime",
     "webmail.html",
     "webmail.threads",
+    "webmail.afterwards",
     "webmail.pool",
     "webmail.prepared",
     "accounts.secrets",

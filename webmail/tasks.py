@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any
 
 from celery import shared_task
@@ -34,6 +35,7 @@ from webmail import (
     sync,
     thumbnails,
 )
+from webmail.afterwards import afterwards
 from webmail.leases import Lost
 from webmail.models import AddressBook, Draft, Message, Operation, forget_files_of
 from webmail.protocols.errors import MailError
@@ -328,8 +330,8 @@ def sync_due() -> None:
 
 def nudge_sync(account_id: int) -> None:
     """One that waits in the queue has not looked yet: it is what somebody else who asks for one gets, too."""
-    if events.claim(_queued(account_id), QUEUED_SECONDS) and not _nudge(sync_account, account_id):
-        events.release(_queued(account_id))
+    if events.claim(_queued(account_id), QUEUED_SECONDS):
+        afterwards(lambda: _queue(sync_account, account_id) or events.release(_queued(account_id)))
 
 
 def _queued(account_id: int) -> str:
@@ -386,7 +388,11 @@ def nudge_ask(search_id: int, account_id: int) -> None:
     _nudge(ask_server, search_id, account_id)
 
 
-def _nudge(task: Any, *ids: int, countdown: float = 0) -> bool:
+def _nudge(task: Any, *ids: int, countdown: float = 0) -> None:
+    afterwards(partial(_queue, task, *ids, countdown=countdown))
+
+
+def _queue(task: Any, *ids: int, countdown: float = 0) -> bool:
     """Without a broker the row waits for the sweep of one that comes back."""
     try:
         task.apply_async(ids, countdown=countdown or None)
