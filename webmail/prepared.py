@@ -73,6 +73,15 @@ class _Written:
     def _write(self, here: BaseDatabaseWrapper, *parameters: Any) -> Statement:
         raise NotImplementedError
 
+    def _pointless(self, values: Sequence[Any]) -> bool:
+        """It is about nothing, or about what is no id of any row, for which SQLite raises."""
+        given = list(zip(self.fields, values, strict=True))
+        some = [value for field, value in given if isinstance(field, Several)]
+        ones = [value for field, value in given if not isinstance(field, Several)]
+        return not all(some) or any(
+            isinstance(value, int) and abs(value) > LARGEST for value in itertools.chain(ones, *some)
+        )
+
     def _ready(self, here: BaseDatabaseWrapper, values: tuple[Any, ...]) -> tuple[Statement, list[Any]]:
         """With what its parameters are this time."""
         lengths: list[int] = []
@@ -116,14 +125,6 @@ def _with_constants(statement: Statement, here: BaseDatabaseWrapper) -> Statemen
     return replace(statement, sql=sql, parameters=given, native=sql)
 
 
-def _pointless(values: Sequence[Any]) -> bool:
-    """It is about nothing, or about what is no id of any row, for which SQLite raises."""
-    return any(
-        not value or _pointless(value) if isinstance(value, list) else isinstance(value, int) and abs(value) > LARGEST
-        for value in values
-    )
-
-
 class Prepared(_Written, Generic[T]):
     """A query set of models, or a values list, that follows no relation in what it selects. ``build`` makes it from a
     parameter for each of ``fields``; calling it with values for these asks the database and gives the rows."""
@@ -133,7 +134,7 @@ class Prepared(_Written, Generic[T]):
         self.build = build
 
     def __call__(self, *values: Any) -> list[T]:
-        if _pointless(values):
+        if self._pointless(values):
             return []
         here = connections[DEFAULT_DB_ALIAS]  # itself: through django.db.connection each of its attributes is a search
         statement, given = self._ready(here, values)
@@ -163,7 +164,7 @@ class PreparedUpdate(_Written):
         self.build = build
 
     def __call__(self, *values: Any) -> int:
-        if _pointless(values):
+        if self._pointless(values):
             return 0
         here = connections[DEFAULT_DB_ALIAS]
         statement, given = self._ready(here, values)

@@ -367,6 +367,7 @@ def test_nothing_hostile_gets_its_way_in_a_list(room: Room) -> None:
 
 
 def test_nothing_hostile_gets_its_way_in_a_draft_that_is_found_again(room: Room) -> None:
+    room.prefer(page_size=100)
     for hostile in room.mail:
         named = any(vector.place.startswith("file-name") for vector in hostile.vectors)
         if _has_fields(hostile) or named:

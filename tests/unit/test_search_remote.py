@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from io import BytesIO
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from webmail.protocols.base import Condition
@@ -104,7 +104,11 @@ def fulfils(node: Node, mail: Mail, excluded: bool = False) -> bool:
             return not excluded
 
 
+SUBJECT_ALONE = Mail("møte", "", "", "", "", frozenset(), datetime(2026, 11, 20, tzinfo=UTC))
+
+
 @given(st.lists(mails, min_size=1, max_size=6), trees)
+@example([SUBJECT_ALONE], Words("møte", "subject"))
 def test_what_is_meant_is_among_what_a_server_is_asked_for(some: list[Mail], tree: Node) -> None:
     server = MemoryServer()
     store = MemoryStore(server)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.message import Message
-from email.parser import BytesHeaderParser
+from email.parser import BytesHeaderParser, HeaderParser
 from types import TracebackType
 from typing import Any, BinaryIO, Self
 
@@ -506,7 +506,7 @@ _HEADER_CRITERIA = {
 
 
 def _matches(message: _Stored, condition: Condition) -> bool:
-    header = _header(message.raw)
+    header = HeaderParser().parsestr(_split(message.raw)[0].decode("utf-8", "replace"))  # RFC 6532
     for criterion, name in _HEADER_CRITERIA.items():
         if not _contains(str(header.get(name, "")), getattr(condition, criterion)):
             return False
