@@ -75,12 +75,11 @@ class _Written:
 
     def _pointless(self, values: Sequence[Any]) -> bool:
         """It is about nothing, or about what is no id of any row, for which SQLite raises."""
-        given = list(zip(self.fields, values, strict=True))
-        some = [value for field, value in given if isinstance(field, Several)]
-        ones = [value for field, value in given if not isinstance(field, Several)]
-        return not all(some) or any(
-            isinstance(value, int) and abs(value) > LARGEST for value in itertools.chain(ones, *some)
-        )
+        for field, value in zip(self.fields, values, strict=True):
+            some = value if isinstance(field, Several) else (value,)
+            if not some or any(isinstance(one, int) and abs(one) > LARGEST for one in some):
+                return True
+        return False
 
     def _ready(self, here: BaseDatabaseWrapper, values: tuple[Any, ...]) -> tuple[Statement, list[Any]]:
         """With what its parameters are this time."""
