@@ -76,8 +76,10 @@ class _Written:
     def _pointless(self, values: Sequence[Any]) -> bool:
         """It is about nothing, or about what is no id of any row, for which SQLite raises."""
         for field, value in zip(self.fields, values, strict=True):
-            some = value if isinstance(field, Several) else (value,)
-            if not some or any(isinstance(one, int) and abs(one) > LARGEST for one in some):
+            if isinstance(field, Several):
+                if not value or any(isinstance(one, int) and abs(one) > LARGEST for one in value):
+                    return True
+            elif isinstance(value, int) and abs(value) > LARGEST:
                 return True
         return False
 
