@@ -473,13 +473,65 @@ def test_what_a_server_refuses_is_asked_more_plainly(
     assert from_server(ask_all(dora, "strand -betalt")) == ["Ferie"]
 
 
+def searching(keys: str, *uids: int) -> list[Step]:
+    return [*selecting(), f"UID SEARCH {keys}.$", b"* SEARCH %s\r\nTAG OK\r\n" % " ".join(map(str, uids)).encode()]
+
+
+def test_what_is_only_similar_is_said_to_be_no_more(dora: Person, scripted: Callable[..., Scripted]) -> None:
+    exact, similar = searching('TEXT "strnd"'), searching('FUZZY TEXT "strnd"', 1, 3)
+    scripted([greeting(b"SEARCH=FUZZY"), exact, similar])
+    html = ask_all(dora, "strnd")
+    before, _, after = html.partition('id="similar"')
+    assert (subjects(before), subjects(after)) == ([], ["Ferie", "Hilsen"])
+    assert "Only similar, from the server" in html
+    assert "Nothing was found in Inbox. What is shown from there is only similar to what was searched for." in html
+    assert "Nothing found" not in html
+
+
+def test_what_is_similar_in_one_folder_is_not_mixed_with_what_is_meant_in_another(
+    dora: Person, scripted: Callable[..., Scripted]
+) -> None:
+    dora.receive(letter("Svar", "Strnd er feil.", to=dora.address), folder="Sent")
+    of_sent: list[Step] = [
+        "SELECT",
+        b"* 1 EXISTS\r\nTAG OK\r\n",
+        'UID SEARCH TEXT "strnd"',
+        b"* SEARCH 1\r\nTAG OK\r\n",
+    ]
+    scripted(
+        [greeting(b"SEARCH=FUZZY"), searching('TEXT "strnd"'), searching('FUZZY TEXT "strnd"', 3), *of_sent],
+    )
+    html = ask_all(dora, "strnd")
+    before, _, after = html.partition('id="similar"')
+    assert (subjects(before), subjects(after)) == (["Svar"], ["Ferie"])
+    assert "Nothing was found in Inbox." in html
+
+
+def test_what_is_told_here_and_what_is_excluded_is_never_only_similar(
+    dora: Person, scripted: Callable[..., Scripted]
+) -> None:
+    rest = 'NOT BODY "betalt"'
+    exact, similar = searching(f'TEXT "strnd" {rest}'), searching(f'FUZZY TEXT "strnd" {rest}', 1, 3)
+    scripted([greeting(b"SEARCH=FUZZY"), exact, similar])
+    assert from_server(ask_all(dora, "strnd -betalt -subject:hilsen")) == ["Ferie"]
+
+
+def test_what_is_similar_and_not_meant_for_other_reasons_is_not_spoken_of(
+    dora: Person, scripted: Callable[..., Scripted]
+) -> None:
+    scripted([greeting(b"SEARCH=FUZZY"), searching('TEXT "strnd" .*'), searching('FUZZY TEXT "strnd" .*', 1)])
+    html = ask_all(dora, "strnd subject:ferie")
+    assert "Nothing found<" in html
+    assert "similar" not in html
+
+
 @pytest.mark.parametrize("no", [b"TAG NO not like that\r\n", b"TAG BAD FUZZY?\r\n", END, b"* OK Searched 10%\r\n"])
 def test_a_server_that_does_not_look_for_similar_words_after_all_has_found_nothing(
     dora: Person, scripted: Callable[..., Scripted], no: Step, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(server_search, "LESS_PATIENCE", 0.2)
-    exact: list[Step] = [selecting(), 'UID SEARCH TEXT "strnd"', b"* SEARCH\r\nTAG OK\r\n"]
-    scripted([greeting(b"SEARCH=FUZZY"), *exact, selecting(), 'UID SEARCH FUZZY TEXT "strnd"', no])
+    asked: list[Step] = [*selecting(), 'UID SEARCH FUZZY TEXT "strnd"', no]
+    scripted([greeting(b"SEARCH=FUZZY"), searching('TEXT "strnd"'), asked])
     html = ask_all(dora, "strnd")
     assert "Nothing found<" in html
     assert "Also asked on the server: Inbox." in html
@@ -490,15 +542,16 @@ def test_a_server_that_does_not_look_for_similar_words_after_all_has_found_nothi
 @pytest.mark.parametrize(
     ("query", "offered", "asked"),
     [
-        ("strand", b"SEARCH=FUZZY", ['TEXT "strand"', b"* SEARCH 3\r\nTAG OK\r\n"]),
-        ("has:link", b"SEARCH=FUZZY", ['BODY "http"', b"* SEARCH\r\nTAG OK\r\n"]),
-        ("strnd", b"SEARCH=FUZZY X-GM-EXT-1", ["X-GM-RAW", b"* SEARCH\r\nTAG OK\r\n"]),
+        ("strand", b"SEARCH=FUZZY", searching('TEXT "strand"', 3)),
+        ("has:link", b"SEARCH=FUZZY", searching('BODY "http"')),
+        ("strnd", b"SEARCH=FUZZY X-GM-EXT-1", searching("X-GM-RAW .*")),
+        ("strnd", b"", searching('TEXT "strnd"')),
     ],
 )
 def test_nobody_asks_for_similar_words_without_need(
     dora: Person, scripted: Callable[..., Scripted], query: str, offered: bytes, asked: list[Step]
 ) -> None:
-    script = scripted([greeting(offered), selecting(), *asked, END])
+    script = scripted([greeting(offered), asked, END])
     ask_all(dora, query)
     assert [line.split()[1] for line in script.heard].count(b"SELECT") == 1
     assert not script.mismatch
