@@ -7,6 +7,7 @@ of folders that are still being fetched. In the background, folder by folder, ea
     waiting ──> asking ──> asked | unasked(why)       of each folder; claimed by one worker
 
 What a server found and what is not here yet is fetched and stored as sync does, and so becomes a message like any other.
+Where it finds nothing and can look for similar words (RFC 6203), it is asked for these, and the answer marked as such.
 A message whose text is here is none of the server's business: the index knows better. ``remote`` says what is asked."""
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 
 from django.db import transaction
+from django.db.models import OuterRef, QuerySet, Subquery
 from django.utils import timezone
 
 from accounts.models import Account, Keep, User
@@ -29,9 +31,9 @@ from webmail.models import (
     ServerSearch,
     ServerSearchState,
 )
-from webmail.prepared import Integer, Moment, Prepared
+from webmail.prepared import Integer, Moment, Parameter, Prepared
 from webmail.protocols import errors
-from webmail.protocols.base import Condition, MailStore
+from webmail.protocols.base import Capability, Condition, MailStore
 from webmail.search import documents, remote
 from webmail.search.conditions import Conditions
 from webmail.search.language import Node
@@ -41,6 +43,7 @@ from webmail.sync.run import ROLE_PRIORITY
 
 log = logging.getLogger(__name__)
 PATIENCE = 20.0  # seconds for a server to answer about one folder
+LESS_PATIENCE = 5.0  # seconds for what is only similar: an index tells it at once, and nobody else can
 SLOW = 2  # folders of an account without an answer, then the rest is not asked for
 LOOKED_AT = 1000  # of what a server found in a folder, the newest
 FETCHED = 200  # of these, if they are not here yet
@@ -61,41 +64,45 @@ _OF_ACCOUNT = (PAUSED, SIGN_IN, AWAY, BUSY, SPARED)  # the same for all of its f
 
 def is_needed(user: User, tree: Node | None, mailboxes: Iterable[Mailbox]) -> bool:
     """Something that is searched for may not be found here; ``mailboxes`` are all of theirs, with their accounts."""
-    return tree is not None and any(True for _each in _open(user, tree, mailboxes))
+    return tree is not None and bool(_open(user, tree, mailboxes))
 
 
-def _open(user: User, tree: Node, mailboxes: Iterable[Mailbox]) -> Iterable[Mailbox]:
-    """Folders that have what is not here. A short look at each: the texts of a folder are here down to a place."""
+def _open(user: User, tree: Node, mailboxes: Iterable[Mailbox]) -> list[Mailbox]:
+    """Folders that have what is not here, by one query, however many folders there are."""
     told = Conditions(user, tree)
     since, before = told.dates()
-    texts = remote.asks_for_text(tree)
-    for mailbox in mailboxes:
-        account = mailbox.account
-        if account.downloads or not mailbox.selectable or mailbox.remote_name is None:
-            continue
-        if (not mailbox.complete or (texts and _lacks_texts(account, mailbox, since, before))) and told.admits(mailbox):
-            yield mailbox
+    remote_ones = (one for one in mailboxes if one.selectable and one.remote_name is not None)
+    admitted = [one for one in remote_ones if not one.account.downloads and told.admits(one)]
+    oldest = _oldest(user.pk, since or _EARLIEST) if remote.asks_for_text(tree) else {}
+
+    def lacks_texts(mailbox: Mailbox) -> bool:
+        return mailbox.pk in oldest and oldest[mailbox.pk] < _texts_until(mailbox, before)
+
+    return [one for one in admitted if not one.complete or lacks_texts(one)]
 
 
-def _lacks_texts(account: Account, mailbox: Mailbox, since: datetime | None, before: datetime | None) -> bool:
+def _texts_until(mailbox: Mailbox, before: datetime | None) -> Cursor:
+    """The place down to which all texts are here, or on from which none is looked for."""
+    account = mailbox.account
     here = Cursor(_LATEST, 0) if account.keep == Keep.HEADERS else Cursor.parse(mailbox.text_until)
     place, oldest = here or Cursor(_LATEST, 0), oldest_kept(account)
     if oldest and account.keep == Keep.RECENT:
         place = max(place, Cursor(oldest, 0))
-    if before:
-        place = min(place, Cursor(before, 0))
-    return bool(_beyond(mailbox.pk, since or _EARLIEST, place.received_at, place.pk))
+    return min(place, Cursor(before, 0)) if before else place
 
 
-_beyond = Prepared(
-    lambda mailbox, since, *place: Message.objects.filter(
-        Cursor(*place).older(), mailbox_id=mailbox, received_at__gte=since
-    ).values_list("pk")[:1],
-    Integer,
-    Moment,
-    Moment,
-    Integer,
-)
+def _oldest(user: int, since: datetime) -> dict[int, Cursor]:
+    """Of each folder that has any, the place of the oldest message from then on: a look into an index for each."""
+    return {mailbox: Cursor(at, pk) for mailbox, at, pk in _places(user, since) if at and pk}
+
+
+def _with_oldest(user: Parameter, since: Parameter) -> QuerySet[Mailbox, tuple[int, datetime | None, int | None]]:
+    inside = Message.objects.filter(mailbox=OuterRef("pk"), received_at__gte=since).order_by("received_at", "id")
+    first = (Subquery(inside.values(column)[:1]) for column in ("received_at", "id"))
+    return Mailbox.objects.filter(account__user_id=user).order_by().values_list("pk", *first)
+
+
+_places = Prepared(_with_oldest, Integer, Moment)
 
 
 # --- beginning and ending ---------------------------------------------------------------------------------------------
@@ -197,7 +204,7 @@ def ask_next(search_id: int, account: Account) -> bool:
     try:
         if account.paused or account.needs_user:
             raise _Unasked(PAUSED if account.paused else SIGN_IN)
-        folder.ids, folder.more = _found(folder, account)
+        _find(folder, account)
         folder.state = AskedState.ASKED
     except (_Unasked, errors.MailError) as error:
         folder.state, (folder.why, folder.said) = AskedState.UNASKED, _reason(error)
@@ -206,9 +213,8 @@ def ask_next(search_id: int, account: Account) -> bool:
         folder.state, folder.why = AskedState.UNASKED, INTERRUPTED
         raise
     finally:
-        AskedFolder.objects.filter(pk=folder.pk).update(
-            state=folder.state, why=folder.why, said=folder.said, ids=folder.ids, more=folder.more
-        )
+        answer = {name: getattr(folder, name) for name in ("state", "why", "said", "ids", "more", "similar")}
+        AskedFolder.objects.filter(pk=folder.pk).update(**answer)
         _spare_the_rest(folder, account)
         _end_if_over(folder.search)
         events.publish(folder.search.user_id, "search", id=search_id)
@@ -258,21 +264,25 @@ def _reason(error: Exception) -> tuple[str, str]:
     return REFUSED, said
 
 
-def _found(folder: AskedFolder, account: Account) -> tuple[list[int], bool]:
-    """Ids of messages, newest first, and whether there are more. Raises MailError."""
-    mailbox, tree = folder.mailbox, _tree(folder.search)
+def _find(folder: AskedFolder, account: Account) -> None:
+    """Have the folder's answer in its row. Raises MailError."""
+    mailbox, user, tree = folder.mailbox, folder.search.user, _tree(folder.search)
     if tree is None:
-        return [], False
+        return
     left_to_it = remote.left_to_texts(tree) if mailbox.complete else tree
-    condition, plainest = remote.asked(left_to_it), remote.plainest(left_to_it)
+    condition, plainest = remote.asked(left_to_it, user.zone), remote.plainest(left_to_it)
     if condition is None:
         raise _Unasked(CANNOT)
     uids = _uids(account, mailbox, [condition] if plainest in (None, condition) else [condition, plainest])
+    similar = None if uids else remote.asked(left_to_it, user.zone, similar=True)
+    if similar and similar != condition:
+        uids = _similar_uids(account, mailbox, similar)
     looked_at = uids[:LOOKED_AT]
     if not mailbox.complete:
         _bring(account, mailbox, looked_at)
-    ids = _unknown_here(folder.search.user, tree, left_to_it, mailbox, looked_at)
-    return ids[:KEPT], len(ids) > KEPT or len(uids) > LOOKED_AT
+    ids = _unknown_here(user, tree, left_to_it, mailbox, looked_at)
+    folder.ids, folder.more = ids[:KEPT], len(ids) > KEPT or len(uids) > LOOKED_AT
+    folder.similar = bool(similar and ids)
 
 
 def _uids(account: Account, mailbox: Mailbox, conditions: Sequence[Condition | None]) -> list[str]:
@@ -281,17 +291,29 @@ def _uids(account: Account, mailbox: Mailbox, conditions: Sequence[Condition | N
     *before, last = [condition for condition in conditions if condition]
     for condition in before:
         try:
-            return _search(account, mailbox, condition)
+            return _search(account, mailbox, condition, PATIENCE)
         except (errors.NotFound, errors.NoPermission):
             raise
         except (errors.Refused, errors.ProtocolError) as error:
             log.info("folder %s is asked more plainly: %s", mailbox.pk, error)
-    return _search(account, mailbox, last)
+    return _search(account, mailbox, last, PATIENCE)
 
 
-def _search(account: Account, mailbox: Mailbox, condition: Condition) -> list[str]:
+def _similar_uids(account: Account, mailbox: Mailbox, condition: Condition) -> list[str]:
+    """Of messages with words like those that the server has just found nowhere: that stays its answer, whatever becomes
+    of this question."""
+    try:
+        with connections.store_of(account) as store:
+            can = Capability.SIMILAR in store.capabilities
+        return _search(account, mailbox, condition, LESS_PATIENCE) if can else []
+    except errors.MailError as error:
+        log.info("folder %s is not searched for what is similar: %s", mailbox.pk, error)
+        return []
+
+
+def _search(account: Account, mailbox: Mailbox, condition: Condition, patience: float) -> list[str]:
     with connections.store_of(account) as store, _expecting(store, mailbox):
-        return store.search(mailbox.remote_name or "", condition, PATIENCE)
+        return store.search(mailbox.remote_name or "", condition, patience)
 
 
 class _expecting:

@@ -57,7 +57,7 @@ def test_what_a_slow_server_finds_comes_in_while_it_is_asked(
     headers_only(visit)
     page = visit.page
     page.goto(f"{visit.url}/search/")
-    world.slow.hold(b"UID SEARCH", times=1)
+    world.slow.hold(b"UID SORT", times=1)
     visit.search_box.fill("gesims")
     here = page.locator("#list-scroll > .rows .s")
     there = page.locator(".from-servers .row .s")
@@ -79,7 +79,7 @@ def test_a_search_on_the_server_is_stopped_and_taken_up_again(
 ) -> None:
     headers_only(visit)
     page = visit.page
-    world.slow.hold(b"UID SEARCH", times=1)
+    world.slow.hold(b"UID SORT", times=1)
     page.goto(f"{visit.url}/search/?q=malt")
     asking = page.locator("#asking")
     expect(page.locator(".blank h2")).to_have_text("Nothing found so far")
@@ -98,7 +98,7 @@ def test_servers_are_asked_without_javascript(
     visit = visit_with(java_script_enabled=False)
     headers_only(visit)
     page = visit.page
-    world.slow.hold(b"UID SEARCH", times=1)
+    world.slow.hold(b"UID SORT", times=1)
     page.goto(f"{visit.url}/search/?q=gesimsen")
     page.get_by_role("button", name="Search on the server").click()
     asking = page.locator("#asking")

@@ -290,3 +290,19 @@ def test_an_account_that_is_full_says_so_and_tells_its_quota() -> None:
                 put(store, RAW + b"x" * 300_000 + b"\r\n")
             assert store.alive()
             assert len(store.newest("INBOX", 5)) == 1
+
+
+def test_similar_words_are_asked_for_in_syntax_that_a_real_server_understands() -> None:
+    """Without an index that knows better it finds what is there."""
+    with (
+        Dovecot(capabilities="+SEARCH=FUZZY") as dovecot,
+        IMAPStore(dovecot.imap(), Credentials("fuzzy", PASSWORD)) as store,
+    ):
+        one, other = put(store, "Subject: x\r\n\r\nblåbær plan\r\n".encode()), put(store)
+        assert Capability.SIMILAR in store.capabilities
+        berries, plan = Condition(text="blåbær", similar=True), Condition(body="plan", similar=True)
+        assert store.search("INBOX", berries) == [one]
+        assert store.search("INBOX", Condition(all_of=(berries, plan))) == [one]
+        assert store.search("INBOX", Condition(one_of=(Condition(all_of=(plan, berries)), berries))) == [one]
+        assert store.search("INBOX", Condition(text="body", similar=True, none_of=(plan,))) == [other]
+        assert store.search("INBOX", Condition(text="mangler", similar=True)) == []

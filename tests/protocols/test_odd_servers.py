@@ -290,11 +290,45 @@ def test_a_search_sends_letters_beyond_ascii_as_a_literal() -> None:
 
 def test_gmail_is_asked_in_its_own_way() -> None:
     steps = ["UID SEARCH X-GM-RAW", b"* SEARCH 3\r\nTAG OK\r\n"]
-    with imap(greeting(b"X-GM-EXT-1 "), selected(), steps) as script:
+    with imap(greeting(b"X-GM-EXT-1 SEARCH=FUZZY"), selected(), steps) as script:
         store = store_on(script)
-        assert store.search("INBOX", Condition(text='plan"', subject="a")) == ["3"]
+        assert Capability.SIMILAR not in store.capabilities
+        assert store.search("INBOX", Condition(text='plan"', subject="a", similar=True)) == ["3"]
         store.close()
         assert any(line.endswith(b'X-GM-RAW "\\"plan \\"" SUBJECT "a"\r\n') for line in script.heard)
+
+
+def test_similar_words_are_asked_for_where_texts_are_meant_and_a_server_can() -> None:
+    condition = Condition(text="plan", body="c", subject="a", similar=True, all_of=(Condition(text="b"),))
+    told = rb'FUZZY TEXT "plan" FUZZY BODY "c" SUBJECT "a" TEXT "b"'
+    for offered, keys in ((b"SEARCH=FUZZY", told), (b"", told.replace(b"FUZZY ", b""))):
+        steps = ["UID SEARCH", b"* SEARCH 3\r\nTAG OK\r\n"]
+        with imap(greeting(offered), selected(), steps) as script:
+            store = store_on(script)
+            assert (Capability.SIMILAR in store.capabilities) is bool(offered)
+            assert store.search("INBOX", condition) == ["3"]
+            store.close()
+            assert any(line.endswith(b"UID SEARCH " + keys + b"\r\n") for line in script.heard)
+
+
+def test_what_arrived_last_stands_first_whatever_its_uid() -> None:
+    steps = [
+        r"UID SORT \(ARRIVAL\) UTF-8 TEXT .8.", b"+ go on\r\n", "^blåbær\r\n$",
+        b"* SORT 7 2\r\n* SORT 9 2 0 4 99999999999\r\nK3 OK\r\n",
+    ]  # fmt: skip
+    with imap(greeting(b"SORT ESEARCH"), selected(), steps) as script:
+        store = store_on(script)
+        assert store.search("INBOX", Condition(text="blåbær")) == ["4", "9", "2", "7"]
+        store.close()
+
+
+@pytest.mark.parametrize("no", [b"NO [BADCHARSET] UTF-8 is not for you", b"NO sorry", b"BAD what"])
+def test_a_server_that_does_not_sort_after_all_is_asked_without(no: bytes) -> None:
+    steps = ["UID SORT", b"TAG " + no + b"\r\n", 'UID SEARCH TEXT "plan"', b"* SEARCH 3 5\r\nTAG OK\r\n"]
+    with imap(greeting(b"SORT"), selected(), steps) as script:
+        store = store_on(script)
+        assert store.search("INBOX", Condition(text="plan")) == ["5", "3"]
+        store.close()
 
 
 def test_a_parenthesis_stands_close_to_a_literal() -> None:

@@ -42,9 +42,10 @@ def first_of_each_conversation(ids: list[int]) -> list[int]:
 
 def _named(user: User, tree: Node) -> tuple[bool, set[int]]:
     nodes = list(_each(tree))
-    folders = [node.folder for node in nodes if isinstance(node, In)]
+    folders = [node for node in nodes if isinstance(node, In)]
     boxes = Mailbox.objects.filter(account__user=user)
-    return "anywhere" in folders, {box.pk for box in boxes if any(_is_called(box, name) for name in folders)}
+    anywhere = any(node.folder == "anywhere" for node in folders)
+    return anywhere, {box.pk for box in boxes if any(_is_meant(box, node) for node in folders)}
 
 
 def _each(node: Node) -> Iterable[Node]:
@@ -53,8 +54,8 @@ def _each(node: Node) -> Iterable[Node]:
         yield from _each(child)
 
 
-def _is_called(mailbox: Mailbox, name: str) -> bool:
-    return mailbox.role == name or (not mailbox.role and mailbox.name == name)
+def _is_meant(mailbox: Mailbox, node: In) -> bool:
+    return mailbox.role == node.folder or (not mailbox.role and mailbox.name == (node.name or node.folder))
 
 
 def fulfils(node: Node, message: Message, row: Row) -> bool:
@@ -76,7 +77,7 @@ def fulfils(node: Node, message: Message, row: Row) -> bool:
         case Has():
             return node.what in features(row)
         case In():
-            return node.folder == "anywhere" or _is_called(message.mailbox, node.folder)  # type: ignore[arg-type]
+            return node.folder == "anywhere" or _is_meant(message.mailbox, node)  # type: ignore[arg-type]
         case OfAccount():
             return node.text in message.account.address
         case Received():

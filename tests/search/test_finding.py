@@ -53,7 +53,8 @@ WORDS = [
 ]
 PEOPLE = [["Ola Nordmann", "ola@example.org"], ["Kari Berg", "kari@firma.test"], ["", "plan@x.test"]]
 NAMES = ["plan.pdf", "Møte 2026.docx", "bilde.jpg", "invite.ics"]
-FOLDERS = ["inbox", "Work", "trash", "archive"]
+FOLDERS = ["inbox", "Work", "trash", "archive", "bin"]
+OWN = ("Work", "bin")  # have no role, though one may call a folder with one so
 DAYS = [date(2024, 1, 31), date(2024, 2, 1), date(2025, 6, 15), date(2026, 11, 1)]
 
 
@@ -83,7 +84,7 @@ def fill(seed: int, number: int = 60) -> User:
         ]  # fmt: skip
         for account in accounts:
             boxes = [
-                Mailbox.objects.create(account=account, name=name, remote_name=name, role="" if name == "Work" else name, complete=True)
+                Mailbox.objects.create(account=account, name=name, remote_name=name, role="" if name in OWN else name, complete=True)
                 for name in FOLDERS
             ]  # fmt: skip
             threads = [Thread.objects.create(account=account, muted=bool(n)) for n in range(2)]
@@ -127,6 +128,7 @@ leaves = st.one_of(
     st.builds(Is, st.sampled_from(["unread", "read", "starred", "answered", "muted", "draft"])),
     st.builds(Has, st.sampled_from(["attachment", "picture", "pdf", "invitation", "link"])),
     st.builds(In, st.sampled_from([*FOLDERS, "anywhere", "nowhere"])),
+    st.just(In("trash", "bin")),
     st.builds(OfAccount, st.sampled_from(["one", "two.test", "other"])),
     st.builds(Received, st.sampled_from([None, *DAYS]), st.sampled_from([None, *DAYS])),
     st.builds(Size, st.sampled_from([None, 499, 4_999, 1_000_000]), st.sampled_from([None, 501, 5_001])),

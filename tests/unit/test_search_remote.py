@@ -1,4 +1,4 @@
-"""What servers are asked is at least what is meant, in criteria that every server has and no syntax of the person's making."""
+"""What servers are asked is at least what is meant, and no syntax of the person's making."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from io import BytesIO
+from zoneinfo import ZoneInfo
 
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from webmail.protocols.base import Condition
 from webmail.protocols.imap.client import Literal
-from webmail.protocols.imap.criteria import search_criteria
+from webmail.protocols.imap.criteria import Able, search_arguments
 from webmail.protocols.memory import MemoryServer, MemoryStore
 from webmail.search import parse, remote
 from webmail.search.language import And, Has, In, Is, Node, Not, Or, Received, Size, Words
@@ -113,7 +114,7 @@ def test_what_is_meant_is_among_what_a_server_is_asked_for(some: list[Mail], tre
     server = MemoryServer()
     store = MemoryStore(server)
     uids = [store.append("INBOX", BytesIO(mail.raw), mail.keywords, mail.received_at) for mail in some]
-    answer = store.search("INBOX", remote.asked(tree) or ALL)
+    answer = store.search("INBOX", remote.asked(tree, UTC) or ALL)
     for uid, mail in zip(uids, some, strict=True):
         if fulfils(tree, mail):
             assert uid in answer
@@ -133,9 +134,9 @@ def test_the_plainest_question_asks_for_no_less(some: list[Mail], tree: Node) ->
 )
 def test_nothing_that_is_typed_becomes_syntax(text: str) -> None:
     tree = parse(text, TODAY).tree
-    condition = (remote.asked(tree) if tree else None) or ALL
-    for gmail in (False, True):
-        for part in search_criteria(condition, gmail):
+    condition = (remote.asked(tree, UTC, similar=True) if tree else None) or ALL
+    for able in (Able(), Able(gmail=True), Able(similar=True, now=datetime(2026, 11, 24, tzinfo=UTC))):
+        for part in search_arguments(condition, able):
             if isinstance(part, bytes) and part.lstrip(b"(").startswith(b'"'):
                 inside = part.strip(b"()")[1:-1]
                 assert re.fullmatch(rb'(\\")?\w*(\\")?', inside)
@@ -148,7 +149,7 @@ def test_nothing_that_is_typed_becomes_syntax(text: str) -> None:
 def asked(text: str) -> Condition | None:
     tree = parse(text, TODAY).tree
     assert tree
-    return remote.asked(tree)
+    return remote.asked(tree, ZoneInfo("Europe/Oslo"))
 
 
 def test_words_are_asked_for_one_by_one_as_typed_and_without_accents() -> None:
@@ -172,9 +173,23 @@ def test_what_is_excluded_is_excluded_by_its_letters_in_the_text() -> None:
     assert asked("plan -subject:betalt") == Condition(text="plan")
 
 
-def test_days_have_a_day_on_either_side() -> None:
-    found = asked("on:2026-11-10")
-    assert found == Condition(after=datetime(2026, 11, 9, tzinfo=UTC), before=datetime(2026, 11, 12, tzinfo=UTC))
+def test_days_are_those_of_the_person() -> None:
+    day = Condition(after=datetime(2026, 11, 9, 23, tzinfo=UTC), before=datetime(2026, 11, 10, 23, tzinfo=UTC))
+    assert asked("on:2026-11-10") == day
+    assert asked("-on:2026-11-10") == Condition(none_of=(day,))
+
+
+def test_only_words_of_texts_that_are_meant_may_be_similar() -> None:
+    tree = parse("plan subject:møte has:link -betalt", TODAY).tree
+    assert tree
+    assert remote.asked(tree, UTC, similar=True) == Condition(
+        all_of=(
+            Condition(text="plan", similar=True),
+            Condition(one_of=(Condition(subject="møte"), Condition(subject="mote"))),
+            Condition(body="http"),
+            Condition(none_of=(Condition(body="betalt"),)),
+        )
+    )
 
 
 def test_what_is_told_here_leaves_texts_aside() -> None:

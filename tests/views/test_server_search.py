@@ -12,11 +12,13 @@ from zoneinfo import ZoneInfo
 
 import pytest
 from django.conf import LazySettings
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
-from accounts.models import Account, Keep
+from accounts.models import Account, Keep, User
 from tests.letters import letter
 from tests.line import Line
 from tests.protocols.scripted import END, Scripted, Step
@@ -193,6 +195,50 @@ def _tree(text: str) -> search.language.Node:  # type: ignore[name-defined]
 
 def _boxes(person: Person) -> list[Mailbox]:
     return list(Mailbox.objects.filter(account__user=person.user).select_related("account"))
+
+
+@pytest.mark.parametrize("query", ["gesims", "gesims in:inbox", "gesims before:2020-01-01", "subject:gesims"])
+def test_many_folders_are_no_more_queries_than_few(dora: Person, query: str) -> None:
+    assert _queries(dora, query, 3) == _queries(dora, query, 30)
+
+
+def _queries(person: Person, query: str, number: int) -> int:
+    """That it takes to see which of so many folders are to be asked about."""
+    template = person.mailbox("inbox")
+    more = range(Mailbox.objects.filter(account=person.account).count(), number)
+    for box in Mailbox.objects.bulk_create(
+        Mailbox(account=person.account, name=f"Box {n}", remote_name=f"Box {n}", complete=True) for n in more
+    ):
+        Message.objects.create(account=person.account, mailbox=box, subject="x", received_at=timezone.now())
+    boxes, user = _boxes(person), User.objects.get(pk=person.user.pk)
+    with CaptureQueriesContext(connection) as taken:
+        needed = server_search.is_needed(user, _tree(query), boxes)
+    assert needed is (query in ("gesims", "gesims in:inbox"))
+    assert (len(boxes), template.complete) == (max(number, len(boxes)), True)
+    return len(taken)
+
+
+def test_a_folder_that_is_called_as_a_role_is_found_beside_that_of_the_role(dora: Person) -> None:
+    with dora.on_server() as client:
+        client.create("Spam")
+    dora.receive(letter("Reklame", "Billig gesims.", to=dora.address), folder="Junk")
+    dora.receive(letter("Eget", "Dyr gesims.", to=dora.address), folder="Spam")
+    assert sorted(subjects(page(dora, "in:spam"))) == ["Eget", "Reklame"]
+    assert sorted(from_server(ask_all(dora, "gesims in:spam"))) == ["Eget", "Reklame"]
+    assert subjects(page(dora, "in:junk")) == ["Reklame"]
+    assert from_server(ask_all(dora, "gesims in:junk")) == ["Reklame"]
+    assert sorted(from_server(ask_all(dora, "gesims in:all"))) == ["Eget", "Hilsen", "Reklame"]
+    assert from_server(ask_all(dora, "gesims -in:spam")) == ["Hilsen"]
+
+
+def test_of_very_much_that_is_found_the_newest_is_looked_at_whatever_came_into_the_folder_last(
+    dora: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server_search, "LOOKED_AT", 1)
+    dora.receive(letter("Flyttet hit", "Gammel er gesimsen.", to=dora.address, minutes_ago=10**6))
+    html = ask_all(dora, "gesimsen")
+    assert from_server(html) == ["Hilsen"]
+    assert "more than 1 message" in html
 
 
 # --- mail that is not here at all ---------------------------------------------------------------------------------------
@@ -425,6 +471,90 @@ def test_what_a_server_refuses_is_asked_more_plainly(
     again = [greeting(), selecting(), "SEARCH TEXT .strand.", b"* SEARCH 3\r\nTAG OK\r\n"]
     scripted([greeting(), selecting(), "SEARCH .*NOT BODY", *refusing], again)
     assert from_server(ask_all(dora, "strand -betalt")) == ["Ferie"]
+
+
+def searching(keys: str, *uids: int) -> list[Step]:
+    return [*selecting(), f"UID SEARCH {keys}.$", b"* SEARCH %s\r\nTAG OK\r\n" % " ".join(map(str, uids)).encode()]
+
+
+def test_what_is_only_similar_is_said_to_be_no_more(dora: Person, scripted: Callable[..., Scripted]) -> None:
+    exact, similar = searching('TEXT "strnd"'), searching('FUZZY TEXT "strnd"', 1, 3)
+    scripted([greeting(b"SEARCH=FUZZY"), exact, similar])
+    html = ask_all(dora, "strnd")
+    before, _, after = html.partition('id="similar"')
+    assert (subjects(before), subjects(after)) == ([], ["Ferie", "Hilsen"])
+    assert "Only similar, from the server" in html
+    assert "Nothing was found in Inbox. What is shown from there is only similar to what was searched for." in html
+    assert "Nothing found" not in html
+
+
+def test_what_is_similar_in_one_folder_is_not_mixed_with_what_is_meant_in_another(
+    dora: Person, scripted: Callable[..., Scripted]
+) -> None:
+    dora.receive(letter("Svar", "Strnd er feil.", to=dora.address), folder="Sent")
+    of_sent: list[Step] = [
+        "SELECT",
+        b"* 1 EXISTS\r\nTAG OK\r\n",
+        'UID SEARCH TEXT "strnd"',
+        b"* SEARCH 1\r\nTAG OK\r\n",
+    ]
+    scripted(
+        [greeting(b"SEARCH=FUZZY"), searching('TEXT "strnd"'), searching('FUZZY TEXT "strnd"', 3), *of_sent],
+    )
+    html = ask_all(dora, "strnd")
+    before, _, after = html.partition('id="similar"')
+    assert (subjects(before), subjects(after)) == (["Svar"], ["Ferie"])
+    assert "Nothing was found in Inbox." in html
+
+
+def test_what_is_told_here_and_what_is_excluded_is_never_only_similar(
+    dora: Person, scripted: Callable[..., Scripted]
+) -> None:
+    rest = 'NOT BODY "betalt"'
+    exact, similar = searching(f'TEXT "strnd" {rest}'), searching(f'FUZZY TEXT "strnd" {rest}', 1, 3)
+    scripted([greeting(b"SEARCH=FUZZY"), exact, similar])
+    assert from_server(ask_all(dora, "strnd -betalt -subject:hilsen")) == ["Ferie"]
+
+
+def test_what_is_similar_and_not_meant_for_other_reasons_is_not_spoken_of(
+    dora: Person, scripted: Callable[..., Scripted]
+) -> None:
+    scripted([greeting(b"SEARCH=FUZZY"), searching('TEXT "strnd" .*'), searching('FUZZY TEXT "strnd" .*', 1)])
+    html = ask_all(dora, "strnd subject:ferie")
+    assert "Nothing found<" in html
+    assert "similar" not in html
+
+
+@pytest.mark.parametrize("no", [b"TAG NO not like that\r\n", b"TAG BAD FUZZY?\r\n", END, b"* OK Searched 10%\r\n"])
+def test_a_server_that_does_not_look_for_similar_words_after_all_has_found_nothing(
+    dora: Person, scripted: Callable[..., Scripted], no: Step, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server_search, "LESS_PATIENCE", 0.2)
+    asked: list[Step] = [*selecting(), 'UID SEARCH FUZZY TEXT "strnd"', no]
+    scripted([greeting(b"SEARCH=FUZZY"), searching('TEXT "strnd"'), asked])
+    html = ask_all(dora, "strnd")
+    assert "Nothing found<" in html
+    assert "Also asked on the server: Inbox." in html
+    assert "Not asked" not in html
+    assert "similar" not in html
+
+
+@pytest.mark.parametrize(
+    ("query", "offered", "asked"),
+    [
+        ("strand", b"SEARCH=FUZZY", searching('TEXT "strand"', 3)),
+        ("has:link", b"SEARCH=FUZZY", searching('BODY "http"')),
+        ("strnd", b"SEARCH=FUZZY X-GM-EXT-1", searching("X-GM-RAW .*")),
+        ("strnd", b"", searching('TEXT "strnd"')),
+    ],
+)
+def test_nobody_asks_for_similar_words_without_need(
+    dora: Person, scripted: Callable[..., Scripted], query: str, offered: bytes, asked: list[Step]
+) -> None:
+    script = scripted([greeting(offered), asked, END])
+    ask_all(dora, query)
+    assert [line.split()[1] for line in script.heard].count(b"SELECT") == 1
+    assert not script.mismatch
 
 
 def test_a_server_that_takes_no_letters_beyond_ascii_is_told_as_such(

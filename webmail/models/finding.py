@@ -74,7 +74,8 @@ class AskedState(models.TextChoices):
 
 class AskedFolder(models.Model):
     """One folder of such a search. ``ids``: messages that the server found and that are not found here, newest first;
-    ``more``: the server found others beyond the bound. ``why`` it could not be asked, and what the server ``said``."""
+    ``more``: the server found others beyond the bound; ``similar``: none of them is what was searched for, they are only like
+    it. ``why`` it could not be asked, and what the server ``said``."""
 
     search = models.ForeignKey(ServerSearch, models.CASCADE, related_name="folders")
     mailbox = models.ForeignKey(Mailbox, models.CASCADE)
@@ -84,6 +85,7 @@ class AskedFolder(models.Model):
     said = models.CharField(max_length=500, blank=True)
     ids = models.JSONField(default=list)
     more = models.BooleanField(default=False)
+    similar = models.BooleanField(default=False)
 
     class Meta:
         ordering = ["position"]

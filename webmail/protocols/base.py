@@ -28,6 +28,7 @@ class Capability(enum.Enum):
     CUSTOM_KEYWORDS = "custom keywords"
     APPEND = "append"
     SEARCH = "search"
+    SIMILAR = "similar"  # words are found that are not quite those which were asked for
     WATCH = "watch"
     QUOTA = "quota"
 
@@ -180,12 +181,16 @@ class Changes:
 class Condition:
     """A search as plain criteria, all of which must hold; empty means everything. ``text`` is anywhere in the message, its
     header included, ``body`` in its text; letters are found inside of words too, but a server with an index of words may
-    find whole words only. Dates are whole days, UTC; sizes are in octets and do not take their bound in.
+    find whole words only. ``similar``: of these two, what is like them counts too, as the server sees it; where it has
+    no Capability.SIMILAR this says nothing. ``after`` takes its bound in, ``before`` does not; at least what was received
+    between them is found, and more where a server knows nothing but days. Sizes are in octets and do not take their bound
+    in.
 
     A tree is made by the last three: all of ``all_of``, one at least of ``one_of`` if there are any, none of ``none_of``."""
 
     text: str = ""
     body: str = ""
+    similar: bool = False
     subject: str = ""
     from_: str = ""
     to: str = ""
@@ -301,7 +306,8 @@ class MailStore(Protocol):
         before the next is asked for; uids that are gone are left out silently."""
 
     def search(self, mailbox: str, condition: Condition, patience: float | None = None) -> list[str]:
-        """Uids, the newest first. With ``patience``, in seconds, a server that has not answered by then, whatever signs of
+        """Uids, the newest first: by the time of their arrival where the server can tell, else the highest first, which are
+        those that came into this mailbox last. With ``patience``, in seconds, a server that has not answered by then, whatever signs of
         life it gave, is Unreachable with code TIMEOUT, and the connection is lost."""
 
     def append(

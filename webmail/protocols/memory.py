@@ -257,7 +257,8 @@ class MemoryStore:
         with self._server.lock:
             messages = list(self._box("search", mailbox).messages.values())
         _check_condition(condition)
-        return [str(m.uid) for m in sorted(messages, key=lambda m: -m.uid) if _matches(m, condition)]
+        messages.sort(key=lambda m: (m.received_at, m.uid), reverse=True)
+        return [str(m.uid) for m in messages if _matches(m, condition)]
 
     def quota(self) -> Quota | None:
         with self._server.lock:
@@ -518,8 +519,8 @@ def _matches(message: _Stored, condition: Condition) -> bool:
         return False
     if condition.not_keyword and condition.not_keyword.lower() in message.keywords:
         return False
-    day = message.received_at.date()
-    if (condition.after and day < condition.after.date()) or (condition.before and day >= condition.before.date()):
+    at = message.received_at
+    if (condition.after and at < condition.after) or (condition.before and at >= condition.before):
         return False
     size = len(message.raw)
     if condition.larger is not None and size <= condition.larger:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import date, datetime, time
+from datetime import date, datetime
 from functools import cached_property
 from typing import NamedTuple
 
 from django.db.models import F, Q, TextField
 from django.db.models.functions import Cast
 from django.db.models.lookups import IContains
-from django.utils import timezone
 
 from accounts.models import User
 from webmail.models import KEYWORD_COLUMNS, ROLE_ORDER, Mailbox
+from webmail.search.dates import beginning
 from webmail.search.documents import FIELDS, account_mark, has_mark, size_marks
 from webmail.search.index import index
 from webmail.search.language import And, Has, In, Is, Keyword, Node, Not, OfAccount, OfThread, Or, Received, Size, Words
@@ -42,6 +42,7 @@ class Conditions:
 
     def __init__(self, user: User, tree: Node | None) -> None:
         self.user, self.tree = user, tree
+        self._ids_of: dict[tuple[str, str], frozenset[int]] = {}
 
     # --- terms ----------------------------------------------------------------------------------------------------
 
@@ -87,9 +88,7 @@ class Conditions:
             inner = self.condition(node.child)
             return None if inner is None else ~inner
         if isinstance(node, In):
-            return (
-                _ALL if node.folder == ANYWHERE else Q(mailbox_id__in=[one.pk for one in self._mailboxes(node.folder)])
-            )
+            return _ALL if node.folder == ANYWHERE else Q(mailbox_id__in=self._ids(node))
         if isinstance(node, Received):
             return _between(self._start(node.since), self._start(node.before))
         return _of_columns(node)
@@ -97,7 +96,7 @@ class Conditions:
     @cached_property
     def visible(self) -> Q:
         """What a search shows: nothing of hidden folders, of Junk and Trash only if they are named."""
-        named = {one.pk for node in each(self.tree) if isinstance(node, In) for one in self._mailboxes(node.folder)}
+        named = {pk for node in each(self.tree) if isinstance(node, In) for pk in self._ids(node)}
         anywhere = any(isinstance(node, In) and node.folder == ANYWHERE for node in each(self.tree))
         aside = Mailbox.objects.filter(Q(hidden=True) | Q(role__in=() if anywhere else ASIDE), account__user=self.user)
         kept_out = [pk for pk in aside.values_list("pk", flat=True) if pk not in named]
@@ -111,7 +110,7 @@ class Conditions:
         return self.tree is not None and self._may_be(self.tree, mailbox) is not False
 
     def _is_in(self, node: In, mailbox: Mailbox) -> bool:
-        return node.folder == ANYWHERE or mailbox.pk in [one.pk for one in self._mailboxes(node.folder)]
+        return node.folder == ANYWHERE or mailbox.pk in self._ids(node)
 
     def _may_be(self, node: Node, mailbox: Mailbox) -> bool | None:
         """None where something else decides."""
@@ -131,7 +130,7 @@ class Conditions:
     def is_quick(self, node: Node) -> bool:
         """The messages that fulfil it are found without looking at many others, and may be few."""
         if isinstance(node, In):
-            return node.folder != ANYWHERE and sum(one.total for one in self._mailboxes(node.folder)) <= FEW
+            return node.folder != ANYWHERE and sum(one.total for one in self._mailboxes(node)) <= FEW
         return isinstance(node, OfThread) or (isinstance(node, Is) and node.what in ("starred", "unread"))
 
     def dates(self) -> tuple[datetime | None, datetime | None]:
@@ -144,21 +143,24 @@ class Conditions:
 
     def _start(self, day: date | None) -> datetime | None:
         """Where it begins for the person."""
-        return timezone.make_aware(datetime.combine(day, time.min), self.user.zone) if day else None
+        return beginning(day, self.user.zone) if day else None
 
     def _accounts(self, text: str) -> list[int]:
         return [account.pk for account in self.user.account_list if text.casefold() in account.address.casefold()]
 
-    def _mailboxes(self, name: str) -> list[Mailbox]:
-        """By role, else by name, else by a part of it."""
-        if name in ROLE_ORDER:
-            return [one for one in self._all_mailboxes if one.role == name]
-        wanted = name.casefold()
-        ways = (
-            [one for one in self._all_mailboxes if wanted in (one.name.casefold(), one.title.casefold())],
-            [one for one in self._all_mailboxes if wanted in one.name.casefold()],
-        )
-        return next((found for found in ways if found), [])
+    def _ids(self, node: In) -> frozenset[int]:
+        key = (node.folder, node.name)
+        if key not in self._ids_of:
+            self._ids_of[key] = frozenset(one.pk for one in self._mailboxes(node))
+        return self._ids_of[key]
+
+    def _mailboxes(self, node: In) -> list[Mailbox]:
+        """By role, and then those without one too that are called so; else by name, else by a part of it."""
+        everywhere, name = self._all_mailboxes, (node.name or node.folder).casefold()
+        if node.folder in ROLE_ORDER:
+            return [one for one in everywhere if one.role == node.folder or (not one.role and _is_called(one, name))]
+        called = [one for one in everywhere if _is_called(one, name)]
+        return called or [one for one in everywhere if name in one.name.casefold()]
 
     @cached_property
     def _all_mailboxes(self) -> list[Mailbox]:
@@ -172,6 +174,10 @@ def each(tree: Node | None) -> Iterable[Node]:
         node = waiting.pop()
         yield node
         waiting += node.children if isinstance(node, And | Or) else [node.child] if isinstance(node, Not) else []
+
+
+def _is_called(mailbox: Mailbox, name: str) -> bool:
+    return name in (mailbox.name.casefold(), mailbox.title.casefold())
 
 
 def _of_words(node: Words) -> Expression:

@@ -8,7 +8,7 @@ The day comes before the month, as everywhere outside of the United States; week
 from __future__ import annotations
 
 import re
-from datetime import date, timedelta
+from datetime import date, datetime, time, timedelta, tzinfo
 
 from webmail.search.operators import Value, by_spelling, same
 
@@ -95,6 +95,10 @@ def period(text: str, today: date) -> Period | None:
     except (ValueError, OverflowError):  # the 31st of June
         return None
     return found if found and FIRST <= found[0] < found[1] <= LAST else None
+
+
+def beginning(day: date, zone: tzinfo) -> datetime:
+    return datetime.combine(day, time.min, zone)
 
 
 def before_span(text: str, today: date) -> date | None:

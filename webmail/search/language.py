@@ -69,9 +69,11 @@ class Has:
 
 @dataclass(frozen=True, slots=True)
 class In:
-    """A role (inbox, drafts, sent, archive, junk, trash), ``anywhere``, or a folder's name as typed."""
+    """A role (inbox, drafts, sent, archive, junk, trash), ``anywhere``, or a folder's name as typed. ``name`` is what was
+    typed in any case: a folder without a role may be called as one is."""
 
     folder: str
+    name: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,7 +329,7 @@ class _Builder:
             what = CHOICES[name].get(same(text))
             return (Is(what) if name == "is" else Has(what)) if what else None
         if name == "in":
-            return In(CHOICES[name].get(same(text), text))
+            return In(CHOICES[name].get(same(text), text), text)
         if name == "account":
             return OfAccount(text)
         if name == "keyword":

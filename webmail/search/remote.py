@@ -1,17 +1,19 @@
 """What is asked of mail servers where the text of messages is not here, and what is told here of their answers.
 
-A server is asked for at least all that is meant: words by their letters, wherever they stand and one by one, days with a day
-on either side. What the columns of a message tell is looked at here (``told_here``); what only its text could tell is taken
-from the server, so that a phrase may come with its words apart. A word that is excluded is excluded by its letters too.
+A server is asked for at least all that is meant: words by their letters, wherever they stand and one by one. What the columns
+of a message tell is looked at here (``told_here``); what only its text could tell is taken from the server, so that a phrase
+may come with its words apart. A word that is excluded is excluded by its letters too.
 
 Letters are asked for as they were typed, and without their accents: what is written with other accents is not found."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from datetime import UTC, date, datetime, time, timedelta
+from dataclasses import replace
+from datetime import tzinfo
 
 from webmail.protocols.base import Condition
+from webmail.search.dates import beginning
 from webmail.search.language import And, Has, Is, Node, Not, Or, Received, Size, Words
 from webmail.search.words import MAX_TERM, begins_alone, spans
 
@@ -49,21 +51,20 @@ def left_to_texts(tree: Node) -> Node:
     return Or(some) if len(some) > 1 else some[0] if some else tree
 
 
-def asked(node: Node, negated: bool = False) -> Condition | None:
-    """What a server is asked for; None where that would be everything."""
+def asked(node: Node, zone: tzinfo, similar: bool = False, negated: bool = False) -> Condition | None:
+    """What a server is asked for by somebody in this zone; None where that would be everything. ``similar``: for words of
+    texts that are only like those which are meant, too, but for no more to be excluded."""
     if isinstance(node, Not):
-        return asked(node.child, not negated)
+        return asked(node.child, zone, similar, not negated)
     if isinstance(node, And | Or):
-        parts = [asked(child, negated) for child in node.children]
+        parts = [asked(child, zone, similar, negated) for child in node.children]
         return _all(parts) if isinstance(node, And) is not negated else _any(parts)
     if isinstance(node, Words):
-        return _excluded(node) if negated else _of_words(node)
+        return _excluded(node) if negated else _of_words(node, similar and needs_text(node))
     if node == Has("link"):
         return Condition(none_of=(Condition(body="http"),)) if negated else Condition(body="http")
-    found = _of_columns(node)
-    if found and negated:
-        return None if isinstance(node, Received) else Condition(none_of=(found,))
-    return found
+    found = _of_columns(node, zone)
+    return Condition(none_of=(found,)) if found and negated else found
 
 
 def plainest(tree: Node) -> Condition | None:
@@ -99,12 +100,12 @@ def _variants(word: str) -> list[str]:
     return [word] if word.casefold() == folded or begins_alone(folded) else [word, folded]
 
 
-def _of_words(node: Words) -> Condition | None:
+def _of_words(node: Words, similar: bool) -> Condition | None:
     field = _FIELDS.get(node.field)
     if field is None:
         return None
     words = [[found for one in _variants(word) for found in field(one)] for word in _words(node.text)]
-    return _all([_any(variants) for variants in words])
+    return _all([_any(replace(one, similar=similar) for one in variants) for variants in words])
 
 
 def _excluded(node: Words) -> Condition | None:
@@ -116,7 +117,7 @@ def _excluded(node: Words) -> Condition | None:
     return Condition(none_of=tuple(Condition(body=word) for word in words))
 
 
-def _of_columns(node: Node) -> Condition | None:
+def _of_columns(node: Node, zone: tzinfo) -> Condition | None:
     if isinstance(node, Is) and node.what == "unread":
         return Condition(not_keyword="$seen")
     if isinstance(node, Is):
@@ -124,16 +125,9 @@ def _of_columns(node: Node) -> Condition | None:
     if isinstance(node, Size):
         return Condition(larger=node.over, smaller=node.under)
     if isinstance(node, Received):
-        after, before = _day(node.since, -1), _day(node.before, 1)
+        after, before = (beginning(day, zone) if day else None for day in (node.since, node.before))
         return Condition(after=after, before=before) if after or before else None
     return None
-
-
-def _day(day: date | None, further: int) -> datetime | None:
-    """A server's day begins when it likes (RFC 9051 §6.4.4: without regard to time and zone)."""
-    if day is None or not date.min < day < date.max:
-        return None
-    return datetime.combine(day + timedelta(days=further), time.min, UTC)
 
 
 def _all(parts: Iterable[Condition | None]) -> Condition | None:

@@ -46,16 +46,26 @@ class Unasked:
     said: str
 
 
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """What servers found, or what is only ``similar`` to what was searched for: ``number`` messages, and maybe ``more``."""
+
+    similar: bool
+    days: list[listing.Day]
+    number: int
+    more: bool
+
+
 @dataclass(slots=True)
 class Part:
     """``state``: "" where all is here, ``offer`` while nothing was asked, else that of the search. ``at`` is the folder that
-    is being asked, ``left`` are those that were not asked before it was stopped."""
+    is being asked, ``left`` are those that were not asked before it was stopped; in those of ``similar`` nothing was
+    found that was searched for, but what is similar."""
 
     state: str = ""
     search: ServerSearch | None = None
-    days: list[listing.Day] = field(default_factory=list)
-    number: int = 0
-    more: bool = False
+    answers: list[Answers] = field(default_factory=list)
+    similar: str = ""
     at: str = ""
     done: int = 0
     total: int = 0
@@ -86,12 +96,14 @@ def part(request: Request, scope: listing.Scope, rows: Rows) -> Part:
     part = Part(found.state, found)
     _tell(part, folders, request.user)
     most = max(1, LOOKED_AT // max(1, sum(1 for folder in folders if folder.ids)))
-    ids = list({pk for folder in folders for pk in folder.ids[:most]})
-    kept = _still_found(search.Finder(request.user, scope.asked.tree), ids)
+    ids = {pk: folder.similar for folder in folders for pk in folder.ids[:most]}
+    kept = _still_found(search.Finder(request.user, scope.asked.tree), list(ids))
     messages = sorted(scope.rows_of(kept), key=lambda one: (one.received_at, one.pk), reverse=True)
-    part.number = len(messages)
-    part.more = len(messages) > SHOWN or any(folder.more or len(folder.ids) > most for folder in folders)
-    part.days = rows(messages[:SHOWN])
+    for similar in (False, True):
+        some = [one for one in messages if ids[one.pk] == similar]
+        cut = any(folder.more or len(folder.ids) > most for folder in folders if folder.similar == similar)
+        if some:
+            part.answers.append(Answers(similar, rows(some[:SHOWN]), len(some), cut or len(some) > SHOWN))
     return part
 
 
@@ -111,6 +123,7 @@ def _tell(part: Part, folders: Sequence[AskedFolder], user: User) -> None:
     part.total, part.done = len(folders), len(folders) - len(ahead)
     part.at = _name(ahead[0], several) if ahead else ""
     part.asked = [_name(one, several) for one in by_state[AskedState.ASKED]]
+    part.similar = _names((one for one in folders if one.similar), several)
     part.left = _names(ahead, several) if part.state == ServerSearchState.STOPPED else ""
     reasons: dict[tuple[str, str], list[AskedFolder]] = {}
     for one in by_state[AskedState.UNASKED]:

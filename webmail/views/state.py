@@ -27,7 +27,8 @@ from webmail.views.redirection import back, notice
 # What can be done without, should a server offer it and get it wrong. The rest no session can be without.
 DISPENSABLE = frozenset({
     "COMPRESS=DEFLATE", "CONDSTORE", "ENABLE", "ESEARCH", "IDLE", "LIST-EXTENDED", "LIST-STATUS", "LITERAL+", "LITERAL-",
-    "MOVE", "NOTIFY", "PIPELINING", "PREVIEW", "QRESYNC", "QUOTA", "SASL-IR", "SPECIAL-USE", "TOP", "UIDPLUS", "UNSELECT",
+    "MOVE", "NOTIFY", "PIPELINING", "PREVIEW", "QRESYNC", "QUOTA", "SASL-IR", "SEARCH=FUZZY", "SORT", "SPECIAL-USE", "TOP",
+    "UIDPLUS", "UNSELECT", "WITHIN",
 })  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""IMAP: RFC 9051 and 3501, with CONDSTORE, QRESYNC, UIDPLUS, MOVE, SPECIAL-USE, LIST-STATUS, ESEARCH, IDLE and QUOTA.
+"""IMAP: RFC 9051 and 3501, with CONDSTORE, QRESYNC, UIDPLUS, MOVE, SPECIAL-USE, LIST-STATUS, ESEARCH, SORT, WITHIN, FUZZY, IDLE and QUOTA.
 
 store      IMAPStore: the seam, one method per verb
 changes    what differs, by QRESYNC, by CONDSTORE or by comparing flags

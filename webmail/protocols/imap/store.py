@@ -9,7 +9,7 @@ import re
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from email.parser import BytesHeaderParser
 from types import TracebackType
 from typing import BinaryIO, Self
@@ -30,7 +30,7 @@ from webmail.protocols.errors import MailError, NotFound, ProtocolError, Refused
 from webmail.protocols.imap import changes as difference
 from webmail.protocols.imap import copying, fetch, listing
 from webmail.protocols.imap.client import Ahead, Client, Literal
-from webmail.protocols.imap.criteria import search_criteria
+from webmail.protocols.imap.criteria import Able, search_arguments, sort_arguments
 from webmail.protocols.imap.responses import Done, Response
 from webmail.protocols.imap.syntax import (
     UID_LIMIT,
@@ -85,6 +85,8 @@ class IMAPStore:
             Capability.APPEND,
             Capability.SEARCH,
         }
+        if self._able().similar:
+            capabilities.add(Capability.SIMILAR)
         if self._can("IDLE"):
             capabilities.add(Capability.WATCH)
         if self._can("QUOTA"):
@@ -312,10 +314,30 @@ class IMAPStore:
                 yield uid, self.body(mailbox, uid)
 
     def search(self, mailbox: str, condition: Condition, patience: float | None = None) -> list[str]:
-        criteria = search_criteria(condition, gmail=self._can("X-GM-EXT-1"))
+        able = self._able()
+        arguments = search_arguments(condition, able)  # refuses before anything is sent
         with self._client.within(patience):
             self.select(mailbox, afresh=True)  # a server need not look for what is new before it searches
-            return [str(uid) for uid in sorted(self.search_uids(*criteria), reverse=True)]
+            if self._can("SORT"):
+                try:
+                    return self._sorted_uids(*sort_arguments(condition, able))
+                except MailError:  # offered, and then not wanted or not understood: to search is enough
+                    if self._client.lost:
+                        raise
+            return [str(uid) for uid in sorted(self.search_uids(*arguments), reverse=True)]
+
+    def _able(self) -> Able:
+        gmail = self._can("X-GM-EXT-1")
+        similar = self._can("SEARCH=FUZZY") and not gmail
+        return Able(gmail, similar, datetime.now(UTC) if self._can("WITHIN") else None)
+
+    def _sorted_uids(self, *criteria: bytes | Literal) -> list[str]:
+        """Those of the selected mailbox that match, the last to arrive first (RFC 5256 §3)."""
+        done = self._client.run(b"UID SORT", *criteria)
+        found: dict[int, None] = {}
+        for response in done.of(b"SORT"):  # RFC 5256 §4
+            found |= dict.fromkeys(map(number, response.pieces[0].partition(b"(")[0].split()))
+        return [str(uid) for uid in reversed(found) if 0 < uid <= UID_LIMIT]
 
     def search_uids(self, *criteria: bytes | Literal) -> set[int]:
         """The uids of the selected mailbox that match, in ranges where the server can (RFC 9051 §6.4.4, ESEARCH)."""
@@ -365,7 +387,7 @@ class IMAPStore:
         if not words:
             return None
         uids = self.search(mailbox, Condition(message_id=words[0]))  # what follows is a comment, RFC 5322 §3.6.4
-        return uids[0] if uids else None
+        return max(uids, key=int, default=None)
 
     def set_keywords(
         self, mailbox: str, uids: Collection[str], add: Iterable[str] = (), remove: Iterable[str] = ()
