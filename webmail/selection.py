@@ -6,10 +6,11 @@ off in batches from its newest message on, without ever holding all of it.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import date
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db.models import Q
 from django.utils import timezone
@@ -18,8 +19,15 @@ from accounts.models import Account
 from webmail import search
 from webmail.models import Cursor, Mailbox, Message, MessageQuerySet
 
-CHUNK = 500
+PATIENCE = 1.0  # seconds in which a search is to find some; then the rest is another piece of work
 HIDDEN_ROLES = ("junk", "trash")  # not part of "everywhere"
+
+
+class Some(NamedTuple):
+    """Messages, newest first. ``rest``: the others, if there are any, are behind that place; None: these are the last."""
+
+    ids: list[int]
+    rest: Cursor | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,40 +43,40 @@ class Selection:
     until: str = ""
     today: str = ""
 
-    def keys(self, account: Account, after: Cursor | None = None) -> Iterator[Cursor]:
-        """Of the messages of one account, newest first."""
-        if self.query:
-            yield from self._found(account, after)
-            return
-        rows = self._rows(account.pk)
-        for place in (Cursor.parse(self.until), after):
-            if place:
-                rows = rows.filter(place.older(inclusive=place is not after))
-        yield from (Cursor(*key) for key in rows.values_list("received_at", "pk").iterator(CHUNK))
-
-    def count(self, account: Account) -> int:
-        if self.query:
-            return sum(1 for _key in self._found(account, None))
+    def some(self, account: Account, after: Cursor | None, most: int, patience: float | None = None) -> Some:
+        """The next of one account: ``most`` of them, or what a search finds in so many seconds."""
         newest = Cursor.parse(self.until)
-        rows = self._rows(account.pk)
-        return rows.filter(newest.older(inclusive=True)).count() if newest else rows.count()
+        if after is None and newest:
+            after = Cursor(newest.received_at, newest.pk + 1)
+        if not self.query:
+            return self._listed(account, after, most)
+        return self._found(account, after, most, time.monotonic() + (PATIENCE if patience is None else patience))
 
-    def _rows(self, account_id: int) -> MessageQuerySet:
-        rows = Message.objects.filter(account_id=account_id, pk__lte=self.last, mailbox__isnull=False, **self.where)
+    def _listed(self, account: Account, after: Cursor | None, most: int) -> Some:
+        keys = [key for rows in self.queries(account, after, most) for key in rows.values_list("received_at", "pk")]
+        keys.sort(reverse=True)
+        return Some([pk for _at, pk in keys[:most]], Cursor(*keys[most - 1]) if len(keys) > most else None)
+
+    def queries(self, account: Account, after: Cursor | None, most: int) -> list[MessageQuerySet]:
+        """One a folder, each answered by one index from its top; one that is too many tells that there is more."""
+        rows = Message.objects.filter(after.older() if after else Q(), pk__lte=self.last, **self.where).newest_first()
+        boxes = Mailbox.objects.filter(account=account)
         if self.mailboxes:
-            rows = rows.filter(mailbox_id__in=self.mailboxes)
-        else:
-            hidden = Mailbox.objects.filter(Q(hidden=True) | Q(role__in=HIDDEN_ROLES), account_id=account_id)
-            rows = rows.exclude(mailbox_id__in=list(hidden.values_list("pk", flat=True)))
-        return rows.newest_first()
+            own = boxes.filter(pk__in=self.mailboxes).values_list("pk", flat=True)
+            return [rows.filter(mailbox_id=pk)[: most + 1] for pk in own]
+        hidden = list(boxes.filter(Q(hidden=True) | Q(role__in=HIDDEN_ROLES)).values_list("pk", flat=True))
+        return [rows.filter(account=account, mailbox__isnull=False).exclude(mailbox_id__in=hidden)[: most + 1]]
 
-    def _found(self, account: Account, after: Cursor | None) -> Iterator[Cursor]:
-        newest = Cursor.parse(self.until)
+    def _found(self, account: Account, after: Cursor | None, most: int, ends: float) -> Some:
         today = date.fromisoformat(self.today) if self.today else timezone.localdate(timezone=account.user.zone)
         finder = search.finder(account.user, self.query, today, [account.pk], **self.where)
-        for one in finder.each(after):
-            if one.pk <= self.last and (newest is None or one.place <= newest):
-                yield one.place
+        found: list[Cursor] = []
+        for kept, reached in finder.steps(after):
+            found += [one.place for one in kept if one.pk <= self.last]
+            over = len(found) > most
+            if over or time.monotonic() > ends:
+                return Some([one.pk for one in found[:most]], found[most - 1] if over else reached)
+        return Some([one.pk for one in found])
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

@@ -59,11 +59,11 @@ export function repaint() {
   paint("");
 }
 
-/* "1,500 of 52,310" beside what the notice at the foot says was done; its line of time stands still until that is over. */
-export function operation({ batch, done, total }) {
+/* "1,500 of 52,310" beside what the notice at the foot says was done, "1,500 so far" while it is not known of how many; its
+   line of time stands still until that is over. */
+export function operation({ batch, done, total, over }) {
   const toast = document.querySelector(`#toast form[action*="${CSS.escape(batch)}"]`)?.closest(".toast");
-  if (!toast || !total) return;
-  const over = done >= total;
+  if (!toast) return;
   toast.classList.toggle("going", !over);
-  toast.querySelector("[data-going]").textContent = over ? "" : counted(done, total);
+  toast.querySelector("[data-going]").textContent = total ? counted(done, total) : said.sofar.replace("{done}", grouped.format(done));
 }

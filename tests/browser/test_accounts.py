@@ -238,10 +238,14 @@ def test_a_long_action_counts_in_its_notice_and_can_be_undone_meanwhile(
     expect(toast).to_contain_text("Archived 1 message.")
     batch = toast.locator("form").get_attribute("action").split("/")[2]
     user = world.app.rows("SELECT user_id FROM accounts_account WHERE address = ?", address)[0]["user_id"]
-    for done, said in ((1500, "1,500 of 52,310"), (52310, "")):
-        code = f"from webmail import events; events.publish({user}, 'operation', batch='{batch}', done={done}, total=52310, what='move')"
+    for done, total, said in (
+        (1000, 0, "1,000 so far"), (1500, 52310, "1,500 of 52,310"), (52310, 52310, "52,310 of 52,310"),
+    ):  # fmt: skip
+        told = f"batch='{batch}', done={done}, total={total}, over={done == total}, what='move'"
+        code = f"from webmail import events; events.publish({user}, 'operation', {told})"
         world.app.manage("shell", "--verbosity", "0", "--command", code)
         expect(toast.locator("[data-going]")).to_have_text(said)
+        expect(toast).to_have_class("toast" if done == total else "toast going")
     visit.undo()
     expect(visit.row("One")).to_be_visible()
     assert visit.errors == []

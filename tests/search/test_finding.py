@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
+from collections.abc import Callable, Sequence
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
@@ -15,6 +16,7 @@ from tests.search import naive
 from webmail.models import Cursor, Mailbox, Message, MessageBody, Thread
 from webmail.search import documents, finding
 from webmail.search.finding import Finder
+from webmail.search.index import index
 from webmail.search.language import (
     And,
     Has,
@@ -147,13 +149,14 @@ def joined(inner: st.SearchStrategy[Node]) -> st.SearchStrategy[Node]:
 trees: st.SearchStrategy[Node] = st.recursive(leaves, joined, max_leaves=6)
 
 
-@pytest.fixture(params=[False, True])
+SMALL = {"FIRST_LOOK": 3, "CHUNK": 2, "FEW": 5, "MEMBERS": 3}
+
+
+@pytest.fixture(params=[{}, SMALL, {**SMALL, "LARGE": 4}], ids=["whole", "in pieces", "large months"])
 def small(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whether a mailbox of sixty messages is a large one, looked through piece by piece."""
-    if request.param:
-        monkeypatch.setattr(finding, "FIRST_LOOK", 3)
-        monkeypatch.setattr(finding, "CHUNK", 2)
-        monkeypatch.setattr(finding, "FEW", 5)
+    """Whether a mailbox of sixty messages is a large one, looked through piece by piece, and its months are large ones."""
+    for name, value in request.param.items():
+        monkeypatch.setattr(finding, name, value)
 
 
 def test_any_expression_finds_what_it_means_page_by_page(small: None) -> None:
@@ -223,3 +226,35 @@ def test_words_in_subjects_and_senders_come_before_words_in_texts(db: None) -> N
     found = Message.objects.in_bulk(Results(user, tree, best=True).page(Place(), 10).ids)
     order = Results(user, tree, best=True).page(Place(), 10).ids
     assert [found[pk].subject for pk in order] == ["Møtet på tirsdag", "Tirsdag", "Møtet", "Bilder"]
+
+
+def test_a_month_of_very_many_messages_is_looked_through_in_bounded_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    user = fill(5, 0)
+    box = Mailbox.objects.filter(account__user=user, role="inbox").earliest("pk")
+    minutes = random.Random(1).sample(range(40_000), 400)  # in no order, as an import may bring them
+    Message.objects.bulk_create(
+        Message(
+            account_id=box.account_id, mailbox=box, uid=str(n), subject="plan", seen=n % 2 == 0,
+            received_at=datetime(2026, 1, 1, tzinfo=UTC) + timedelta(minutes=n),
+        )
+        for n in minutes
+    )  # fmt: skip
+    documents.catch_up(box.account, 401)
+    trees = [parse(text, date(2026, 2, 1)).tree for text in ("plan", "plan is:unread", "plan before:2026-01-20")]
+    meant = [naive.find(user, tree) for tree in trees if tree]
+    for name, value in {**SMALL, "FEW": 0, "LARGE": 4}.items():
+        monkeypatch.setattr(finding, name, value)
+    looked_at: list[int] = []  # documents or messages, each time
+
+    def noting(look: Callable[..., Sequence[object]]) -> Callable[..., Sequence[object]]:
+        def noted(*asked: object) -> Sequence[object]:
+            found = look(*asked)
+            looked_at.append(len(found))
+            return found
+
+        return noted
+
+    monkeypatch.setattr(finding, "_candidates_of", noting(finding._candidates_of))
+    monkeypatch.setattr(type(index()), "match", noting(type(index()).match))
+    assert [[one.pk for one in Finder(user, tree).each()] for tree in trees] == meant
+    assert max(looked_at) <= 4 * SMALL["FIRST_LOOK"] + 1

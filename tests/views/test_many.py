@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from tests.letters import letter
 from tests.views.conftest import Person, work_off
-from webmail import operations, search
+from webmail import operations, search, selection
 from webmail.models import Mailbox, Message, Operation, OperationState
 from webmail.selection import Selection
 
@@ -21,15 +23,17 @@ SIZE = 1234  # messages: more than two batches
 @pytest.fixture
 def crowded(new_person: Callable[[str], Person]) -> Person:
     """Somebody with a folder of SIZE messages, half of them unread, that no server knows of."""
-    person = new_person("crowd")
-    inbox = Mailbox.objects.get(account=person.account, role="inbox")
-    now = timezone.now()
+    return crowd(new_person("crowd"), SIZE, timezone.now())
+
+
+def crowd(person: Person, size: int, newest: datetime) -> Person:
+    inbox = inbox_of(person)
     Message.objects.bulk_create(
         Message(
             account=person.account, mailbox=inbox, subject=f"Number {n}", seen=bool(n % 2),
-            received_at=now - timedelta(minutes=n), message_id=f"{n}@crowd",
+            received_at=newest - timedelta(minutes=n), message_id=f"{n}@crowd",
         )
-        for n in range(SIZE)
+        for n in range(size)
     )  # fmt: skip
     inbox.recount()
     return person
@@ -57,7 +61,7 @@ def undo(person: Person, batch: object) -> str:
 def test_everything_in_a_folder_is_marked_read_and_that_is_taken_back(crowded: Person) -> None:
     folder = inbox_of(crowded)
     page = crowded.post("/messages/keywords/?set=read", {"all": f"folder-{folder.pk}", "next": "/"}, follow=True)
-    assert "Marked 1234 messages read." in page.content.decode()
+    assert "Marked 500 messages read. The rest follows." in page.content.decode()
     assert Message.objects.filter(mailbox=folder, seen=False).count() > 0, "done at once, however many they are"
     assert spread(crowded) >= 1
     assert not Message.objects.filter(mailbox=folder, seen=False).exists()
@@ -127,6 +131,53 @@ def test_all_results_of_a_search_are_archived(crowded: Person) -> None:
     assert archived == {f"Number {n}" for n in range(0, SIZE, 2) if not str(n).startswith("112")}
 
 
+def test_a_click_looks_at_as_much_however_many_are_found(new_person: Callable[[str], Person]) -> None:
+    """And the rest is counted by the worker, sooner than it is done."""
+    asked = []
+    for name, size in (("crowd", SIZE), ("throng", 3 * SIZE)):
+        person = crowd(new_person(name), size, datetime(2026, 11, 20, tzinfo=UTC))
+        search.catch_up(person.account, size)
+        with CaptureQueriesContext(connection) as queries:
+            person.post("/messages/keywords/?set=star", {"all": "search", "q": "number", "next": "/"})
+        asked.append(len(queries))
+        many = Operation.objects.get(account=person.account, kind="many")
+        assert (many.done, many.total) == (500, 0)
+        assert operations.spread(person.account.pk)
+        many.refresh_from_db()
+        assert (many.done, many.total) == (1000, size)
+    assert asked[0] == asked[1]
+
+
+@pytest.fixture
+def hard_to_find(crowded: Person, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """What is posted to act on the one message in which words that all have stand the other way round."""
+    Message.objects.filter(subject="Number 1211").update(subject="1211 Number")
+    Message.objects.exclude(subject="1211 Number").update(subject="Number 1211")
+    search.catch_up(crowded.account, SIZE)
+    monkeypatch.setattr(selection, "PATIENCE", 0)  # seconds: one step of the search
+    return {"all": "search", "q": '"1211 number"', "next": "/"}
+
+
+def test_what_is_hard_to_find_is_looked_for_behind_the_click(crowded: Person, hard_to_find: dict[str, str]) -> None:
+    page = crowded.post("/messages/mailbox/?role=archive", hard_to_find, follow=True).content.decode()
+    assert "Archived 0 messages. The rest follows." in page
+    many = Operation.objects.get(kind="many")
+    assert "0 done so far" in crowded.get("/operations/").content.decode()
+    assert spread(crowded) > 1
+    archive = Mailbox.objects.get(account=crowded.account, role="archive")
+    assert Message.objects.get(mailbox=archive).subject == "1211 Number"
+    many.refresh_from_db()
+    assert (many.state, many.done, many.total) == (OperationState.DONE, 1, 1)
+    assert "Undone." in undo(crowded, many.batch)
+    assert not Message.objects.filter(mailbox=archive).exists()
+
+
+def test_what_is_still_being_looked_for_can_be_called_off(crowded: Person, hard_to_find: dict[str, str]) -> None:
+    crowded.post("/messages/keywords/?set=star", hard_to_find)
+    assert "Undone." in undo(crowded, Operation.objects.get(kind="many").batch)
+    assert not Message.objects.filter(flagged=True).exists()
+
+
 def test_where_nothing_is_searched_for_an_action_on_all_of_it_reaches_nothing(crowded: Person) -> None:
     page = crowded.get("/search/?q=&after=0-0").content.decode()
     assert 'name="all"' not in page
@@ -167,8 +218,12 @@ def test_somebody_elses_folder_cannot_be_named(crowded: Person, bob: Person) -> 
 def test_history_tells_one_action_as_one_with_its_number(crowded: Person) -> None:
     crowded.post("/messages/keywords/?set=star", {"all": "inbox", "next": "/"})
     page = crowded.get("/operations/").content.decode()
+    assert "Starred 500 messages" in page
+    assert "500 done so far" in page
+    operations.spread(crowded.account.pk)
+    page = crowded.get("/operations/").content.decode()
     assert "Starred 1234 messages" in page
-    assert "500 of 1234 done" in page
+    assert "1000 of 1234 done" in page
     spread(crowded)
     assert crowded.get("/operations/").content.decode().count("Starred 1234 messages") == 1
 

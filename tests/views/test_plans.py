@@ -80,5 +80,17 @@ def test_a_page_of_a_list_comes_from_one_index_and_is_never_sorted(owner: User, 
         _assert_from_an_index(newer.order_by("received_at", "id")[:1])
 
 
+@pytest.mark.parametrize("key", SCOPES)
+def test_an_action_on_all_of_a_list_takes_the_next_from_one_index(owner: User, key: str) -> None:
+    middle = Cursor(timezone.now() - timedelta(minutes=MANY // 2), 1)
+    for filter in ("", *FILTERS):
+        scope = _scope(owner, key, filter)
+        selection = scope.selection("")
+        queries = [query for one in owner.account_list for query in selection.queries(one, middle, 50)]
+        assert len(queries) == (1 if key == "folder" else 3)
+        for query in queries:
+            _assert_from_an_index(query, READS_ALL if filter and scope.everywhere else READS_ALL + SORTS)
+
+
 def test_a_filter_that_says_what_the_list_is_anyway_changes_nothing(owner: User) -> None:
     assert scope_of(owner, "unread", "unread").page(None, 50) == scope_of(owner, "unread").page(None, 50)

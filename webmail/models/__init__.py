@@ -1,6 +1,6 @@
 """The local cache of mail, what the person did to it, and what waits to be sent."""
 
-from webmail.models.actions import Operation, OperationQuerySet, OperationState
+from webmail.models.actions import OPEN, Operation, OperationQuerySet, OperationState
 from webmail.models.blobs import forget_file, forget_files_of
 from webmail.models.books import AddressBook, AddressBookQuerySet, ContactsBefore, DistinctContacts, RemoteCard
 from webmail.models.cursor import Cursor
@@ -57,6 +57,7 @@ __all__ = [
     "KEYWORD_COLUMNS",
     "KEYWORD_FIELDS",
     "NAME_LENGTH",
+    "OPEN",
     "ROLE_NAMES",
     "ROLE_ORDER",
     "AddressBook",

@@ -21,12 +21,15 @@ class OperationState(models.TextChoices):
     CANCELED = "canceled", _("taken back")
 
 
+OPEN = (OperationState.PENDING, OperationState.REPLAYING)
+
+
 class OperationQuerySet(models.QuerySet["Operation"]):
     def for_user(self, user: Any) -> OperationQuerySet:
         return self.filter(account__user=user)
 
     def open(self) -> OperationQuerySet:
-        return self.filter(state__in=[OperationState.PENDING, OperationState.REPLAYING])
+        return self.filter(state__in=OPEN)
 
 
 class Operation(models.Model):
@@ -47,7 +50,7 @@ class Operation(models.Model):
     trouble = models.TextField(blank=True)
     detail = models.TextField(blank=True)
     done = models.PositiveIntegerField(default=0)  # messages, of one that works through many in batches
-    total = models.PositiveIntegerField(default=0)
+    total = models.PositiveIntegerField(default=0)  # 0 while it is not known
     told = models.BooleanField(default=True)  # False: failed, and the person has not been told yet
 
     objects = OperationQuerySet.as_manager()

@@ -38,5 +38,6 @@ class Cursor:
         not_before = Q(received_at=self.received_at, **{beyond: self.pk})
         return Q(received_at__lte=self.received_at) & ~not_before
 
-    def newer(self) -> Q:
-        return Q(received_at__gte=self.received_at) & ~Q(received_at=self.received_at, id__lte=self.pk)
+    def newer(self, inclusive: bool = False) -> Q:
+        not_after = Q(received_at=self.received_at, **{"id__lt" if inclusive else "id__lte": self.pk})
+        return Q(received_at__gte=self.received_at) & ~not_after

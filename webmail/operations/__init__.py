@@ -30,7 +30,7 @@ from webmail.operations.folders import (
     subscribe,
 )
 from webmail.operations.kinds import KINDS, MANY, MANY_KINDS, UNDO_MANY, CannotDo, chunks, discard, join_keywords
-from webmail.operations.many import last_id, spread, undo, unspread
+from webmail.operations.many import is_spread, last_id, spread, undo, unspread
 from webmail.operations.queue import due, fail, forget_old, on_submit, replay_due
 from webmail.operations.shown import rebase
 from webmail.operations.verbs import What, change_keywords, copy_to, destroy, move_to, move_to_role
@@ -58,6 +58,7 @@ __all__ = [
     "due",
     "fail",
     "forget_old",
+    "is_spread",
     "join_keywords",
     "last_id",
     "mailbox_for_role",

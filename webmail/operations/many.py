@@ -5,6 +5,8 @@ the next messages from the selection's top and submits one ordinary operation fo
 failure and undo of those are what they always are. A step is one transaction that moves the place on, from a place
 nobody else has moved from meanwhile: any number of workers may try, and a crash repeats nothing.
 
+Nobody waits for how many there are: each step counts some thousand further ahead, until the ``total`` is known.
+
 Undoing such an action is itself one: ``undo_many`` takes back the batch's operations one by one, newest first.
 """
 
@@ -12,65 +14,89 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable
-from itertools import islice
 from typing import Any
 
 from django.db import transaction
 
 from accounts.models import Account, User
 from webmail import events
-from webmail.models import Cursor, Message, Operation, OperationState
+from webmail.models import OPEN, Cursor, Message, Operation, OperationState
 from webmail.operations.kinds import BATCH, KINDS, MANY, MANY_KINDS, UNDO_MANY, CannotDo
 from webmail.operations.queue import nudge_spread, submit, undo_one
 from webmail.protocols.errors import MailError
-from webmail.selection import Selection
+from webmail.selection import Selection, Some
 
 AT_ONCE = 3  # operations of a batch that are undone while the person waits
+COUNTED = 20_000  # messages in a step
 
 
-def submit_many(account: Account, name: str, arguments: dict[str, Any], selection: Selection, batch: uuid.UUID) -> int:
-    """Do ``name`` to everything selected in this account: the first messages now, the rest in the background. How many
-    they are in all."""
-    total = selection.count(account)
-    if total == 0:
-        return 0
-    payload = {"selection": selection.to_json(), "kind": name, "arguments": arguments, "place": ""}
-    Operation.objects.create(account=account, kind=MANY, payload=payload, before={"but": []}, batch=batch, total=total)
-    if spread(account.pk):
-        nudge_spread(account.pk)
-    return total
+def submit_many(
+    account: Account, name: str, arguments: dict[str, Any], selection: Selection, first: Some, batch: uuid.UUID
+) -> None:
+    """Do ``name`` to everything selected in this account: to the ``first`` of it now, unless something of that kind is being
+    done already, to the rest in the background."""
+    payload = {
+        "selection": selection.to_json(), "kind": name, "arguments": arguments, "place": "",
+        "counted": len(first.ids), "ahead": str(first.rest or ""),
+    }  # fmt: skip
+    op = Operation.objects.create(account=account, kind=MANY, payload=payload, before={"but": []}, batch=batch)
+    if _oldest(account.pk) == op:
+        _take(op, first)
+    nudge_spread(account.pk)
+
+
+def _oldest(account_id: int) -> Operation | None:
+    open_ones = Operation.objects.filter(account_id=account_id, kind__in=MANY_KINDS).open()
+    return open_ones.select_related("account").order_by("id").first()
 
 
 def spread(account_id: int) -> bool:
     """One step of the account's oldest ``many`` or ``undo_many``; True if there is more to do for the account."""
-    open_ones = Operation.objects.filter(account_id=account_id, kind__in=MANY_KINDS).open()
-    op = open_ones.select_related("account").order_by("id").first()
+    op = _oldest(account_id)
     if op is None:
         return False
     _undo_step(op) if op.kind == UNDO_MANY else _step(op)
+    _tell(op)
+    return _oldest(account_id) is not None
+
+
+def _tell(op: Operation) -> None:
+    """How far the action is, over all accounts. ``total``: 0 while it is not known."""
+    each = list(Operation.objects.filter(batch=op.batch, kind=op.kind).only("done", "total", "state"))
+    going = [one for one in each if one.state in OPEN]
+    total = sum(one.total for one in each) if all(one.total for one in going) else 0
     events.publish(
-        op.account.user_id, "operation", batch=str(op.batch), done=op.done, total=op.total, what=op.payload["kind"]
-    )
-    return open_ones.exists()
+        op.account.user_id, "operation", batch=str(op.batch), what=op.payload["kind"],
+        done=sum(one.done for one in each), total=total, over=not going,
+    )  # fmt: skip
+
+
+def _step(op: Operation) -> None:
+    selection, payload = Selection.from_json(op.payload["selection"]), op.payload
+    found = selection.some(op.account, Cursor.parse(payload["place"]), BATCH)
+    if found.rest and not op.total:
+        ahead = selection.some(op.account, Cursor.parse(payload["ahead"]), COUNTED)
+        payload |= {"counted": payload["counted"] + len(ahead.ids), "ahead": str(ahead.rest or "")}
+        op.total = 0 if ahead.rest else payload["counted"]
+    _take(op, found)
 
 
 @transaction.atomic
-def _step(op: Operation) -> None:
+def _take(op: Operation, found: Some) -> None:
     """Raises nothing for what cannot be done to some of them: a target that is gone ends the whole."""
-    place = Cursor.parse(op.payload["place"])
-    found = list(islice(Selection.from_json(op.payload["selection"]).keys(op.account, place), BATCH))
     before = op.done
-    op.done += len(found)
-    last = len(found) < BATCH
-    if found:
-        op.payload["place"] = str(found[-1])
-    op.state = OperationState.DONE if last else OperationState.REPLAYING
+    op.done += len(found.ids)
+    op.payload["place"] = str(found.rest or "")
+    if found.rest:
+        op.state, op.total = OperationState.REPLAYING, op.total and max(op.total, op.done)
+    else:
+        op.state, op.total = OperationState.DONE, op.done
     here = Operation.objects.filter(pk=op.pk, done=before).open()
-    if not here.update(done=op.done, payload=op.payload, state=op.state):
+    if not here.update(done=op.done, total=op.total, payload=op.payload, state=op.state):
         return  # somebody else went on from here, or it was taken back
     # What the person did to one of them since they said "all" is later than this, and so outweighs it.
     but = set(Operation.objects.values_list("before", flat=True).get(pk=op.pk)["but"])
-    ids = [key.pk for key in found if key.pk not in but]
+    ids = [pk for pk in found.ids if pk not in but]
     if ids:
         what = KINDS[op.payload["kind"]]
         try:
@@ -81,13 +107,18 @@ def _step(op: Operation) -> None:
             Operation.objects.filter(pk=op.pk).update(state=OperationState.FAILED, trouble=trouble, told=False)
 
 
+def is_spread(batch: uuid.UUID) -> bool:
+    """Not all that an action is about was done at once."""
+    return Operation.objects.filter(batch=batch, kind=MANY).exists()
+
+
 # --- taking back ------------------------------------------------------------------------------------------------
 
 
 def undo(user: User, batch: uuid.UUID) -> bool:
     """Take back all operations of an action: canceled while they wait, by their inverse afterwards. False: too late."""
     mine = Operation.objects.for_user(user).filter(batch=batch)
-    mine.filter(kind__in=MANY_KINDS).open().update(state=OperationState.CANCELED)
+    stopped = mine.filter(kind__in=MANY_KINDS).open().update(state=OperationState.CANCELED)
     mine.filter(kind=MANY, state=OperationState.DONE).update(state=OperationState.REVERTED)
     over = (OperationState.CANCELED, OperationState.FAILED, OperationState.REVERTED)
     parts = mine.exclude(kind__in=MANY_KINDS).exclude(state__in=over).order_by("-id")
@@ -102,7 +133,7 @@ def undo(user: User, batch: uuid.UUID) -> bool:
         )  # fmt: skip
         nudge_spread(first.account_id)
         return True
-    return undone
+    return undone or bool(stopped)
 
 
 def _undo_all(ids: Iterable[int], back: uuid.UUID) -> bool:

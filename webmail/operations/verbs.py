@@ -4,10 +4,10 @@
 
 from __future__ import annotations
 
+import math
 import uuid
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice
 from typing import Any
 
 from django.utils.translation import gettext as _
@@ -19,7 +19,7 @@ from webmail.operations.kinds import BATCH, KINDS, CannotDo, chunks
 from webmail.operations.many import submit_many
 from webmail.operations.queue import submit
 from webmail.prepared import Integer, Prepared, Several
-from webmail.selection import Selection
+from webmail.selection import Selection, Some
 
 What = Sequence[int] | Selection
 
@@ -33,35 +33,33 @@ _shown = Prepared(
 )
 
 
-def _by_account(user: User, ids: Iterable[int]) -> Iterator[tuple[Account, list[int]]]:
-    """The person's own among these messages, by account."""
+def _by_account(user: User, what: What) -> Iterator[tuple[Account, Some]]:
+    """The person's own among these messages, by account. A small selection becomes its ids, which is done at once and
+    whole."""
+    if isinstance(what, Selection):
+        for account in user.account_list:
+            some = what.some(account, None, BATCH)
+            if some.ids or some.rest:
+                yield account, some
+        return
     accounts = {account.pk: account for account in user.account_list}
     groups: dict[int, list[int]] = defaultdict(list)
-    for some in chunks(list(dict.fromkeys(ids))):
-        for account_id, pk in _shown(user.pk, list(some)):
+    for ids in chunks(list(dict.fromkeys(what))):
+        for account_id, pk in _shown(user.pk, list(ids)):
             groups[account_id].append(pk)
     for account_id, own in groups.items():
-        yield accounts[account_id], own
-
-
-def _selected_by_account(user: User, selection: Selection) -> Iterator[tuple[Account, Selection | list[int]]]:
-    """A small selection becomes its ids, which is done at once and whole."""
-    for account in user.account_list:
-        ids = [key.pk for key in islice(selection.keys(account), BATCH + 1)]
-        if ids:
-            yield account, ids if len(ids) <= BATCH else selection
+        yield accounts[account_id], Some(own)
 
 
 def _act(user: User, what: What, name: str, arguments: Callable[[Account], dict[str, Any]]) -> tuple[uuid.UUID, int]:
-    """The batch, and how many messages it is about."""
+    """The batch, and how many messages it is about: those that are known by now (see ``is_spread``)."""
     batch, number = uuid.uuid4(), 0
-    parts = _selected_by_account(user, what) if isinstance(what, Selection) else _by_account(user, what)
-    for account, own in list(parts):
-        if isinstance(own, Selection):
-            number += submit_many(account, name, arguments(account), own, batch)
-            continue
-        submit(account, name, KINDS[name].payload(own, **arguments(account)), batch)
-        number += len(own)
+    for account, some in list(_by_account(user, what)):
+        number += len(some.ids)
+        if isinstance(what, Selection) and some.rest:
+            submit_many(account, name, arguments(account), what, some, batch)
+        else:
+            submit(account, name, KINDS[name].payload(some.ids, **arguments(account)), batch)
     return batch, number
 
 
@@ -94,6 +92,10 @@ def destroy(user: User, what: What) -> tuple[uuid.UUID, int]:
 
 
 def _all_of(user: User, what: What, target: Mailbox, otherwise: str) -> None:
-    parts = _selected_by_account(user, what) if isinstance(what, Selection) else _by_account(user, what)
-    if any(account.pk != target.account_id for account, _own in parts):
+    if isinstance(what, Selection):
+        others = [account for account in user.account_list if account.pk != target.account_id]
+        elsewhere = any(what.some(account, None, 1, math.inf).ids for account in others)
+    else:
+        elsewhere = any(account.pk != target.account_id for account, _some in _by_account(user, what))
+    if elsewhere:
         raise CannotDo(otherwise)

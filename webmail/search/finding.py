@@ -2,7 +2,9 @@
 
 An expression is split in two. What terms can say is asked of the index, which answers month by month, so that no more of it
 is looked at than a page needs; the rest (keywords, folders, sizes, the order of words) is asked of the messages that it
-names. Where the rest is rarer than the words (a small folder, what is starred), it is the other way round."""
+names. Where the rest is rarer than the words (a small folder, what is starred), it is the other way round. A month of which
+the index names too many to be sorted is looked through message by message, as they were received. So each step is bounded,
+whatever a mailbox is like."""
 
 from __future__ import annotations
 
@@ -20,16 +22,17 @@ from django.db.models import Q
 from django.db.models.expressions import RawSQL
 
 from accounts.models import User
-from webmail.models import Cursor, Document, Message, MessageQuerySet
+from webmail.models import Cursor, Document, Mailbox, Message, MessageQuerySet
 from webmail.search.conditions import FEW, Conditions
 from webmail.search.documents import account_mark
-from webmail.search.index import beginning_of, bounds, end_of, index, place_of, start_of
+from webmail.search.index import EARLIEST, beginning_of, bounds, end_of, index, place_of, start_of
 from webmail.search.language import And, In, Is, Node, Not, OfThread, Or, Words, parse
 from webmail.search.sequences import holding
 
 FIRST_LOOK = 400  # documents; four times as many at each further look
+LARGE = 5_000  # documents: no more are looked at together
 CHUNK = 200  # messages looked at in one question
-MEMBERS = 5_000  # of the conversations of one chunk, that are looked at: the newest
+MEMBERS = 2_000  # of the conversations of one chunk, looked at in one question
 
 
 class Candidate(NamedTuple):
@@ -90,8 +93,7 @@ class Finder:
         if self.tree is None:
             return
         if self._few is None:
-            for numbers in self._months(after):
-                yield from self._among_documents(numbers, after)
+            yield from self._months(after)
             return
         rest = [one for one in self._few if after is None or one.place < after]
         for some in (rest[at : at + CHUNK] for at in range(0, len(rest), CHUNK)):
@@ -114,8 +116,8 @@ class Finder:
     def _accounts(self) -> list[int]:
         return list(self.accounts) or [account.pk for account in self.user.account_list]
 
-    def _months(self, after: Cursor | None) -> Iterator[list[int]]:
-        """Documents that match as far as terms can tell, each time all of some months."""
+    def _months(self, after: Cursor | None) -> Iterator[tuple[list[Candidate], Cursor]]:
+        """Documents that match as far as terms can tell, each time all of some months, or what is in a large month."""
         low, high = bounds(self.user.pk)
         since, before = self.told.dates()
         low = max(low, place_of(self.user.pk, since)) if since else low
@@ -126,14 +128,17 @@ class Finder:
             high = min(high, month if after == Cursor(beginning_of(month), 0) else end_of(month))
         size = FIRST_LOOK
         while low < high:
-            numbers = index().match(self._expression, low, high, size)
-            full = len(numbers) == size
-            if full:  # the last month may go on
+            numbers, month, large = index().match(self._expression, low, high, size), low, False
+            if len(numbers) == size:  # the last month may go on
                 month = start_of(numbers[-1])
-                numbers = [number for number in numbers if number >= end_of(month)]
-                numbers += index().match(self._expression, max(month, low), min(end_of(month), high))
-            yield from _whole_months(numbers)
-            high, size = (month, size * 4) if full else (low, size)
+                rest = index().match(self._expression, max(month, low), min(end_of(month), high), LARGE + 1)
+                large = len(rest) > LARGE
+                numbers = [number for number in numbers if number >= end_of(month)] + ([] if large else rest)
+            for some in _whole_months(numbers):
+                yield from self._among_documents(some, after)
+            if large:
+                yield from self._through(month, after)
+            high, size = month, min(size * 4, LARGE)
 
     @cached_property
     def _expression(self) -> str:
@@ -159,6 +164,28 @@ class Finder:
                 return
             after = some[-1].place
             yield self._fulfilling(shown), after
+
+    def _through(self, month: int, after: Cursor | None) -> Iterator[tuple[list[Candidate], Cursor]]:
+        """What is found in a large month: of each folder so many messages at a time, and more the next time."""
+        since, before = self.told.dates()
+        first, behind = max(beginning_of(month), since or EARLIEST), beginning_of(end_of(month))
+        end, place = Cursor(first, 0), Cursor(min(behind, before or behind), 0)
+        place = min(place, after or place)
+        folders = list(Mailbox.objects.filter(account_id__in=self._accounts).values_list("pk", flat=True))
+        size = FIRST_LOOK
+        while place > end:
+            rows = Message.objects.filter(place.older(), received_at__gte=first).newest_first()
+            far = [rows.filter(mailbox_id=pk).values_list("received_at", "pk")[size : size + 1] for pk in folders]
+            until = max([end, *(Cursor(*key) for keys in far for key in keys)])
+            rows = self._rows.filter(place.older(), until.newer(inclusive=True), mailbox_id__in=folders).newest_first()
+            some = _candidates_of(rows)
+            numbers = index().among(self._expression, [one.number for one in some if one.number])
+            some = [one for one in some if one.number in numbers]
+            for at in range(0, len(some), CHUNK):
+                chunk = some[at : at + CHUNK]
+                yield self._fulfilling(chunk), chunk[-1].place
+            yield [], until
+            place, size = until, 4 * FIRST_LOOK
 
     # --- what is it -----------------------------------------------------------------------------------------------
 
@@ -203,15 +230,19 @@ class Finder:
         return firsts
 
     def _met_before(self, threads: set[int], after: Cursor | None) -> set[int]:
-        """Conversations with a message on an earlier page."""
+        """Conversations with a message on an earlier page. One with many is soon known to be one."""
         found: set[int] = set()
-        members = Message.objects.filter(thread_id__in=threads)
-        for finder in (*self.earlier, self):
-            rows = members.exclude(after.older()) if finder is self and after else members
-            if not threads or (finder is self and not after):
-                continue
-            thread_of = dict(rows.newest_first().values_list("pk", "thread_id")[:MEMBERS])
-            found |= {thread_of[pk] or 0 for pk in finder.which(thread_of)}
+        for finder in (*self.earlier, *([self] if after else [])):
+            rows = Message.objects.newest_first()
+            if finder is self and after:
+                rows = rows.exclude(after.older())
+            while left := threads - found:
+                some = list(rows.filter(thread_id__in=left).values_list("pk", "thread_id", "received_at")[:MEMBERS])
+                thread_of = {pk: thread or 0 for pk, thread, _at in some}
+                found |= {thread_of[pk] for pk in finder.which(thread_of)}
+                if len(some) < MEMBERS:
+                    break
+                rows = rows.filter(Cursor(some[-1][2], some[-1][0]).older())
         return found
 
     def _members(self, node: Node, some: list[Candidate]) -> set[int]:

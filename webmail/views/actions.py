@@ -15,6 +15,7 @@ from django.views.decorators.http import require_POST
 from accounts.requests import Request
 from webmail import conversations, operations
 from webmail.models import Mailbox
+from webmail.selection import Selection
 from webmail.views import listing
 from webmail.views.redirection import back, notice, problem
 
@@ -56,14 +57,16 @@ def _act(
     request: Request, act: Callable[[operations.What], tuple[uuid.UUID, int]], said: Callable[[int], str]
 ) -> HttpResponse:
     try:
-        batch, number = act(_selected(request))
+        what = _selected(request)
+        batch, number = act(what)
     except operations.CannotDo as error:
         problem(request, str(error))
         return back(request)
-    if not number:
+    more = isinstance(what, Selection) and operations.is_spread(batch)
+    if not number and not more:
         problem(request, _("Nothing was selected."))
     elif not request.POST.get("quiet"):
-        notice(request, said(number), batch)
+        notice(request, said(number) + (" " + _("The rest follows.") if more else ""), batch)
     return back(request)
 
 

@@ -16,13 +16,12 @@ from django.views.decorators.http import require_POST, require_safe
 
 from accounts.requests import Request
 from webmail import operations
-from webmail.models import Mailbox, Operation, OperationState
+from webmail.models import OPEN, Mailbox, Operation, OperationState
 from webmail.views import listing, navigation
 from webmail.views.redirection import back, notice, problem
 
 SHOWN = 50
 LOOKED_AT = 1000  # operations; an action on a whole folder has many
-OPEN = (OperationState.PENDING, OperationState.REPLAYING)
 FOLDER_TITLES = {
     "create_mailbox": gettext_lazy("Made the folder “%(folder)s”"),
     "rename_mailbox": gettext_lazy("Renamed the folder “%(folder)s”"),
@@ -70,7 +69,8 @@ def show(request: Request) -> HttpResponse:
 def _step(ops: Sequence[Operation], folders: dict[int, str]) -> Step:
     whole = [op for op in ops if op.kind in operations.MANY_KINDS]
     parts = [op for op in ops if op.kind not in operations.MANY_KINDS]
-    number = sum(op.total for op in whole if op.kind == operations.MANY) or sum(op.total for op in parts)
+    many = {op.account_id: op.total or op.done for op in whole if op.kind == operations.MANY}
+    number = sum(many.values()) + sum(op.total for op in parts if op.account_id not in many)
     title = _title(parts[-1] if parts else whole[0], number, folders)
     if ops[-1].undoes:
         title = _("Taken back: %(what)s") % {"what": title}
@@ -124,6 +124,8 @@ def _keywords_title(add: set[str], remove: set[str], number: int) -> str:
 
 def _state(whole: Sequence[Operation], parts: Sequence[Operation]) -> str:
     going_on = next((op for op in whole if op.state in OPEN), None)
+    if going_on and not going_on.total:
+        return _("%(done)d done so far") % {"done": going_on.done}
     if going_on:
         return _("%(done)d of %(total)d done") % {"done": going_on.done, "total": going_on.total}
     failed = next((op for op in (*parts, *whole) if op.state == OperationState.FAILED), None)
