@@ -330,8 +330,12 @@ def sync_due() -> None:
 
 def nudge_sync(account_id: int) -> None:
     """One that waits in the queue has not looked yet: it is what somebody else who asks for one gets, too."""
+    def queue() -> None:
+        if not _queue(sync_account, account_id):
+            events.release(_queued(account_id))
+
     if events.claim(_queued(account_id), QUEUED_SECONDS):
-        afterwards(lambda: _queue(sync_account, account_id) or events.release(_queued(account_id)))
+        afterwards(queue)
 
 
 def _queued(account_id: int) -> str:
