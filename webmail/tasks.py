@@ -330,6 +330,7 @@ def sync_due() -> None:
 
 def nudge_sync(account_id: int) -> None:
     """One that waits in the queue has not looked yet: it is what somebody else who asks for one gets, too."""
+
     def queue() -> None:
         if not _queue(sync_account, account_id):
             events.release(_queued(account_id))
