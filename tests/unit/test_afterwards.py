@@ -10,7 +10,7 @@ from django.core.handlers.wsgi import WSGIHandler
 from django.http import HttpRequest, HttpResponse
 from django.test import RequestFactory
 from django.urls import path
-from pytest_django.fixtures import SettingsWrapper
+from pytest_django import Settings
 
 from webmail.afterwards import afterwards
 
@@ -32,7 +32,7 @@ urlpatterns = [path("", page)]
 
 
 @pytest.fixture(autouse=True)
-def only_this_page(settings: SettingsWrapper) -> Iterator[None]:
+def only_this_page(settings: Settings) -> Iterator[None]:
     settings.ROOT_URLCONF, settings.MIDDLEWARE, settings.ALLOWED_HOSTS = __name__, [], ["testserver"]
     done.clear()
     yield
