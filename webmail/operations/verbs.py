@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import math
+import time
 import uuid
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -13,6 +14,7 @@ from typing import Any
 from django.utils.translation import gettext as _
 
 from accounts.models import Account, User
+from webmail import selection
 from webmail.models import Mailbox, Message
 from webmail.operations.folders import mailbox_for_role
 from webmail.operations.kinds import BATCH, KINDS, CannotDo, chunks
@@ -37,8 +39,9 @@ def _by_account(user: User, what: What) -> Iterator[tuple[Account, Some]]:
     """The person's own among these messages, by account. A small selection becomes its ids, which is done at once and
     whole."""
     if isinstance(what, Selection):
+        ends = time.monotonic() + selection.PATIENCE  # of all together: somebody waits
         for account in user.account_list:
-            some = what.some(account, None, BATCH)
+            some = what.some(account, None, BATCH, max(0.0, ends - time.monotonic()))
             if some.ids or some.rest:
                 yield account, some
         return
